@@ -1,0 +1,171 @@
+//! What the derive generates: one impl and one alias.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Data, DeriveInput, Ident};
+
+use crate::ast::{Field, in_words};
+use crate::attr::DefaultWord;
+use crate::error::Faults;
+use crate::fallback;
+use crate::valid::{self, Extra, Model, Others, Source};
+
+pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
+    // `#[sea_orm::model]` copies the derive list and the fields' attributes to a second struct of
+    // this name; the first is the model.
+    if input.ident == "ModelEx" {
+        return TokenStream::new();
+    }
+    let mut faults = Faults::default();
+    let fields: Vec<_> = match &input.data {
+        Data::Struct(data) => data
+            .fields
+            .iter()
+            .filter_map(|field| Field::new(field, &mut faults))
+            .collect(),
+        Data::Enum(_) | Data::Union(_) => Vec::new(),
+    };
+    match valid::check(input, &fields, faults) {
+        Ok(model) => session_model(input, &model),
+        Err(broken) => fallback::expand(input, &broken),
+    }
+}
+
+fn session_model(input: &DeriveInput, model: &Model<'_>) -> TokenStream {
+    let others = &model.others;
+    let [sid, sess, expire] = [model.sid, model.sess, model.expire].map(column);
+    let [created_at, last_seen] =
+        [others.created_at, others.last_seen].map(|field| option(field.map(timestamp)));
+    let version = option(others.version.map(version));
+    let types = [model.sid, model.sess, model.expire].map(|field| field.ty.to_token_stream());
+    let columns = quote! {
+        ::session_store::__private::Columns {
+            sid: #sid,
+            sess: #sess,
+            expire: #expire,
+            created_at: #created_at,
+            last_seen: #last_seen,
+            version: #version,
+        }
+    };
+    let implementation = implementation(input, &types, &columns, others);
+    let store = store(input, &quote!(::session_store::SeaOrmStore<Model>));
+    quote!(#implementation #store)
+}
+
+/// The impl, with the body of `columns`.
+pub(crate) fn implementation(
+    input: &DeriveInput,
+    [sid, sess, expire]: &[TokenStream; 3],
+    columns: &TokenStream,
+    others: &Others<'_>,
+) -> TokenStream {
+    let model = &input.ident;
+    let fill = fill(&others.extras);
+    quote! {
+        #[automatically_derived]
+        impl ::session_store::SessionModel for #model {
+            type Sid = #sid;
+            type Sess = #sess;
+            type Expire = #expire;
+
+            fn columns() -> ::session_store::__private::Columns<Self> {
+                #columns
+            }
+
+            #fill
+        }
+    }
+}
+
+/// The alias, as visible as the struct.
+pub(crate) fn store(input: &DeriveInput, ty: &TokenStream) -> TokenStream {
+    let vis = &input.vis;
+    quote! {
+        /// The session store over this entity's table.
+        #vis type Store = #ty;
+    }
+}
+
+fn option(column: Option<TokenStream>) -> TokenStream {
+    column.map_or_else(
+        || quote!(::core::option::Option::None),
+        |column| quote!(::core::option::Option::Some(#column)),
+    )
+}
+
+pub(crate) fn timestamp(field: &Field<'_>) -> TokenStream {
+    let (column, ty) = (column(field), field.required());
+    quote_spanned! {field.at_type()=>
+        ::session_store::__private::Timestamp::of::<#ty>(#column)
+    }
+}
+
+pub(crate) fn version(field: &Field<'_>) -> TokenStream {
+    let (column, ty) = (column(field), field.required());
+    quote_spanned! {field.at_type()=>
+        ::session_store::__private::Version::of::<#ty>(#column)
+    }
+}
+
+fn column(field: &Field<'_>) -> TokenStream {
+    let variant = field.variant();
+    quote_spanned!(variant.span()=> Column::#variant)
+}
+
+fn fill(extras: &[Extra<'_>]) -> TokenStream {
+    let record = Ident::new("record", Span::mixed_site());
+    let row = Ident::new("row", Span::mixed_site());
+    let lines = extras.iter().map(|extra| fill_one(extra, &record, &row));
+    let [record_pattern, row_pattern] = if extras.is_empty() {
+        [quote!(_), quote!(_)]
+    } else {
+        [quote!(#record), quote!(#row)]
+    };
+    quote! {
+        fn fill(
+            #record_pattern: &::session_store::Record<'_>,
+            #row_pattern: &mut ActiveModel,
+        ) -> ::core::result::Result<(), ::session_store::Error> {
+            #(#lines)*
+            ::core::result::Result::Ok(())
+        }
+    }
+}
+
+fn fill_one(extra: &Extra<'_>, record: &Ident, row: &Ident) -> TokenStream {
+    let Field { ident, ty, .. } = extra.field;
+    let at = extra.field.at_type();
+    let (method, place) = match &extra.source {
+        Source::Key(key) => ("from_key", key),
+        Source::Pointer(pointer) => ("from_pointer", *pointer),
+        Source::With(path) => {
+            let call = Span::mixed_site().located_at(path.span());
+            let call = quote_spanned!(call=> #path(#record.data));
+            return quote_spanned! {at=>
+                let value: #ty = #call;
+                #row.#ident = ::session_store::__private::Set(value);
+            };
+        }
+    };
+    let method = match extra.default {
+        None => Ident::new(method, at),
+        Some(_) => Ident::new(&format!("{method}_or"), at),
+    };
+    let default = extra.default.map(default);
+    let column = column(extra.field);
+    let words = in_words(ty);
+    quote_spanned! {at=>
+        #row.#ident = ::session_store::__private::Extra { column: #column, ty: #words }
+            .#method::<#ty>(#record, #place #default)?;
+    }
+}
+
+fn default(default: &DefaultWord) -> TokenStream {
+    let at = |span| Span::mixed_site().located_at(span);
+    match &default.value {
+        None => quote_spanned!(at(default.word.span())=> , || ::core::default::Default::default()),
+        Some(value) => quote_spanned!(at(value.span())=> , || #value),
+    }
+}

@@ -1,0 +1,149 @@
+//! Finding and revoking sessions by their columns.
+
+use sea_orm::sea_query::IntoCondition;
+use sea_orm::{Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryTrait, Select};
+use tower_sessions::session::Id;
+
+use crate::error::{Error, Result};
+use crate::model::SessionModel;
+use crate::store::SeaOrmStore;
+
+impl<M: SessionModel> SeaOrmStore<M> {
+    /// The sessions that have not expired, to be filtered, joined, ordered and paged like any
+    /// SeaORM select.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # mod session {
+    /// #     use sea_orm::entity::prelude::*;
+    /// #     use session_store::SessionModel;
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
+    /// #     #[sea_orm(table_name = "session")]
+    /// #     pub struct Model {
+    /// #         #[sea_orm(primary_key, auto_increment = false)]
+    /// #         pub sid: String,
+    /// #         pub sess: Json,
+    /// #         pub expire: TimeDateTimeWithTimeZone,
+    /// #         pub user_id: Option<i32>,
+    /// #     }
+    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// #     pub enum Relation {}
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// # async fn example(store: session::Store) -> Result<(), sea_orm::DbErr> {
+    /// use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
+    ///
+    /// let sessions = store
+    ///     .active()
+    ///     .filter(session::Column::UserId.eq(7))
+    ///     .order_by_desc(session::Column::Expire)
+    ///     .all(store.db())
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn active(&self) -> Select<M::Entity> {
+        M::Entity::find().filter(self.is_live(self.now()))
+    }
+
+    /// The row of a session, unless it has expired. This is not use: it touches nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] or [`Error::Database`].
+    pub async fn find(&self, id: &Id) -> Result<Option<M>> {
+        const OPERATION: &str = "find a session";
+        let select = self.active().filter(self.is(id)).into_query();
+        let Some(row) = self.query_one(OPERATION, &select).await? else {
+            return Ok(None);
+        };
+        let row = M::from_query_result(&row, "").map_err(Error::database(OPERATION))?;
+        Ok(Some(row))
+    }
+
+    /// The number of sessions that have not expired.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] or [`Error::Database`].
+    pub async fn count(&self) -> Result<u64> {
+        const OPERATION: &str = "count the sessions";
+        let mut retry = self.retry();
+        loop {
+            match self.active().count(self.connection()?).await {
+                Ok(count) => return Ok(count),
+                Err(error) => retry
+                    .after(error)
+                    .await
+                    .map_err(Error::database(OPERATION))?,
+            }
+        }
+    }
+
+    /// Ends every session and returns how many rows that were.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] or [`Error::Database`].
+    pub async fn clear(&self) -> Result<u64> {
+        let delete = M::Entity::delete_many().into_query();
+        self.execute("end all sessions", &delete).await
+    }
+
+    /// Ends the sessions that a condition on their columns holds for, and returns how many rows
+    /// that were, expired ones included.
+    ///
+    /// The visitor is signed out at the next request; a request that runs meanwhile cannot bring
+    /// the session back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] or [`Error::Database`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # mod session {
+    /// #     use sea_orm::entity::prelude::*;
+    /// #     use session_store::SessionModel;
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
+    /// #     #[sea_orm(table_name = "session")]
+    /// #     pub struct Model {
+    /// #         #[sea_orm(primary_key, auto_increment = false)]
+    /// #         pub sid: String,
+    /// #         pub sess: Json,
+    /// #         pub expire: TimeDateTimeWithTimeZone,
+    /// #         pub user_id: Option<i32>,
+    /// #     }
+    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// #     pub enum Relation {}
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// # async fn example(store: session::Store) -> Result<(), session_store::Error> {
+    /// use sea_orm::ColumnTrait;
+    ///
+    /// let ended = store.revoke(session::Column::UserId.eq(7)).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn revoke(&self, condition: impl IntoCondition + Send) -> Result<u64> {
+        let delete = M::Entity::delete_many().filter(condition.into_condition());
+        self.execute("revoke sessions", &delete.into_query()).await
+    }
+
+    /// As [`revoke`](Self::revoke), but keeps one session: "sign out my other devices".
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] or [`Error::Database`].
+    pub async fn revoke_others(
+        &self,
+        condition: impl IntoCondition + Send,
+        keep: &Id,
+    ) -> Result<u64> {
+        let others = Condition::all()
+            .add(condition.into_condition())
+            .add(self.is(keep).not());
+        self.revoke(others).await
+    }
+}

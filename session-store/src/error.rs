@@ -1,0 +1,146 @@
+//! Everything that can go wrong, in one enum, with its source.
+
+use sea_orm::{DbErr, SqlErr};
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error of a [`SeaOrmStore`](crate::SeaOrmStore).
+///
+/// No message holds a session id, plain or hashed, or a value of a session's data.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store was built on a connection that is not connected.
+    #[error(
+        "the store's database connection is `Disconnected`; open one with \
+         `sea_orm::Database::connect` and hand it to `SeaOrmStore::new`"
+    )]
+    Disconnected,
+
+    /// The session to be saved is not there: it was ended, has expired or never existed.
+    ///
+    /// Nothing was written. A store that inserted the row instead would bring back a session that
+    /// was logged out while this request ran.
+    #[error("nothing saved: the session was ended, has expired or never existed")]
+    NotFound,
+
+    /// Other requests saved the session again and again while this one tried to.
+    #[error("nothing saved: other requests saved the session first, {attempts} times")]
+    Conflict {
+        /// How often the save was tried.
+        attempts: u32,
+    },
+
+    /// Every new id that was tried is taken, which random ids of 128 bits do not do by chance.
+    #[error("no free session id after {attempts} attempts; is the id generator random?")]
+    IdsTaken {
+        /// How many ids were tried.
+        attempts: u32,
+    },
+
+    /// A unique column other than the sid already holds this value.
+    #[error("nothing saved: another row already holds a value that must be unique ({constraint})")]
+    Unique {
+        /// The constraint, as the database names it.
+        constraint: String,
+    },
+
+    /// The encoded data is larger than the store's limit. Nothing was written.
+    #[error(
+        "nothing saved: the session data is {size} bytes encoded and the limit is {max} bytes \
+         (`with_max_bytes` raises it)"
+    )]
+    TooLarge {
+        /// The size of the encoded data in bytes.
+        size: usize,
+        /// The store's limit in bytes.
+        max: usize,
+    },
+
+    /// The data cannot be written to the `sess` column. Nothing was written.
+    #[error("nothing saved: the session data cannot be held by column `{column}`: {source}")]
+    Encode {
+        /// The name of the `sess` column.
+        column: String,
+        /// What the column cannot hold.
+        source: BoxError,
+    },
+
+    /// A row's `sess` or `expire` column holds something this store did not write.
+    #[error(
+        "a row holds what is no session in column `{column}`: {source}; \
+         the row is found by column `{sid_column}` and can be deleted"
+    )]
+    Decode {
+        /// The name of the column that could not be read.
+        column: String,
+        /// The name of the sid column.
+        sid_column: String,
+        /// What is wrong with the value.
+        source: BoxError,
+    },
+
+    /// An extra column could not be filled from the session data. Nothing was written.
+    #[error("nothing saved: column `{column}` cannot be filled from {origin}: {problem}")]
+    Extra {
+        /// The name of the column.
+        column: String,
+        /// Where its value comes from: a session key or a JSON pointer.
+        origin: String,
+        /// What is wrong there, and the type that is wanted.
+        problem: String,
+    },
+
+    /// The closure given to [`with_extras`](crate::SeaOrmStore::with_extras) returned an error.
+    /// Nothing was written.
+    #[error("nothing saved: the extras closure failed: {0}")]
+    Extras(#[source] BoxError),
+
+    /// The database refused a statement or could not be reached.
+    #[error("could not {operation}: {source}")]
+    Database {
+        /// What the store was doing, in words.
+        operation: &'static str,
+        /// The database's error.
+        source: DbErr,
+    },
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) fn database(operation: &'static str) -> impl FnOnce(DbErr) -> Self {
+        move |source| match source.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(message)) => Self::Unique {
+                constraint: constraint(&message).to_owned(),
+            },
+            _ => Self::Database { operation, source },
+        }
+    }
+}
+
+/// The constraint in a database's message about a unique violation.
+///
+/// MySQL puts the duplicate value, which is session data, before the name of the key.
+fn constraint(message: &str) -> &str {
+    message
+        .rsplit_once(" for key ")
+        .map_or(message, |(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::constraint;
+
+    #[test]
+    fn a_unique_violation_is_named_without_the_value() {
+        assert_eq!(
+            constraint("Duplicate entry 'ann@example.com for key x' for key 'email'"),
+            "'email'"
+        );
+        assert_eq!(
+            constraint("UNIQUE constraint failed: session.email"),
+            "UNIQUE constraint failed: session.email"
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! Comparing a timestamp column with a moment, in SQL, as time does on every database.
+
+use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func};
+use sea_orm::{ColumnTrait, Condition, DbBackend, Value};
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
+
+use crate::column::{TimestampColumn, utc};
+
+/// A timestamp column of type `T` on a database.
+#[derive(Clone, Copy)]
+pub(crate) struct Expiry<C> {
+    column: C,
+    backend: DbBackend,
+    value: fn(OffsetDateTime) -> Value,
+}
+
+impl<C: ColumnTrait> Expiry<C> {
+    pub(crate) fn of<T: TimestampColumn>(column: C, backend: DbBackend) -> Self {
+        Self {
+            column,
+            backend,
+            value: |moment| T::at(moment).into(),
+        }
+    }
+
+    /// The moment as a statement binds it.
+    pub(crate) fn value(&self, moment: OffsetDateTime) -> Value {
+        bound((self.value)(moment), self.backend)
+    }
+
+    /// The session has not ended at `now`.
+    pub(crate) fn is_after(&self, now: OffsetDateTime) -> Expr {
+        self.compare(self.column(), BinOper::GreaterThan, now)
+    }
+
+    /// The session has ended at `now`.
+    pub(crate) fn is_at_or_before(&self, now: OffsetDateTime) -> Expr {
+        self.compare(self.column(), BinOper::SmallerThanOrEqual, now)
+    }
+
+    /// As [`is_at_or_before`](Self::is_at_or_before), for a statement that names its rows by primary
+    /// key.
+    ///
+    /// InnoDB would rather find them by the expire index; then it locks the index before the row, a
+    /// touch locks the row before the index, and one of the two ends in a deadlock.
+    pub(crate) fn is_at_or_before_without_index(&self, now: OffsetDateTime) -> Expr {
+        let column = Func::coalesce([self.column(), self.column()]).into();
+        self.compare(column, BinOper::SmallerThanOrEqual, now)
+    }
+
+    /// As [`is_at_or_before`](Self::is_at_or_before), for the expire index to find.
+    ///
+    /// On SQLite no index serves the exact comparison, so one of plain text narrows the search
+    /// before it: in UTC, what has ended sorts before the next second. A row that another program
+    /// wrote with an offset east of UTC is found that offset later.
+    pub(crate) fn found_at_or_before(&self, now: OffsetDateTime) -> Condition {
+        let exact = Condition::all().add(self.is_at_or_before(now));
+        if self.is_text(now) {
+            exact.add(
+                self.column
+                    .lt(self.value(now.saturating_add(Duration::SECOND))),
+            )
+        } else {
+            exact
+        }
+    }
+
+    fn compare(&self, column: Expr, operator: BinOper, moment: OffsetDateTime) -> Expr {
+        if self.is_text(moment) {
+            sort_key(column).binary(operator, Expr::val(sort_key_of(moment)))
+        } else {
+            let moment = self.column.save_as(Expr::val(self.value(moment)));
+            column.binary(operator, moment)
+        }
+    }
+
+    fn column(&self) -> Expr {
+        Expr::col(self.column.as_column_ref())
+    }
+
+    /// SQLite has no timestamps: they are kept as text.
+    fn is_text(&self, moment: OffsetDateTime) -> bool {
+        self.backend == DbBackend::Sqlite && is_timestamp(&self.value(moment))
+    }
+}
+
+/// A value as a statement binds it. For MySQL that is a timestamp without a zone, in UTC like the
+/// connection: bound with a zone it is a `TIMESTAMP`, which MariaDB takes for NULL after 2038.
+pub(crate) fn bound(value: Value, backend: DbBackend) -> Value {
+    match value {
+        Value::TimeDateTimeWithTimeZone(Some(moment)) if backend == DbBackend::MySql => {
+            PrimitiveDateTime::at(utc(moment)).into()
+        }
+        #[cfg(feature = "chrono")]
+        Value::ChronoDateTimeUtc(Some(moment)) if backend == DbBackend::MySql => {
+            moment.naive_utc().into()
+        }
+        value => value,
+    }
+}
+
+/// A value that the SQLite driver writes as text (a newtype's could be a number).
+fn is_timestamp(value: &Value) -> bool {
+    #[cfg(feature = "chrono")]
+    if matches!(
+        value,
+        Value::ChronoDateTime(_)
+            | Value::ChronoDateTimeUtc(_)
+            | Value::ChronoDateTimeLocal(_)
+            | Value::ChronoDateTimeWithTimeZone(_)
+    ) {
+        return true;
+    }
+    matches!(
+        value,
+        Value::TimeDateTime(_) | Value::TimeDateTimeWithTimeZone(_)
+    )
+}
+
+/// The text of a timestamp brought to a form that sorts as time does.
+///
+/// The drivers write `2026-11-23 14:00:00.5`, `…T14:00:00Z`, `…T14:00:00.5Z`, `…T14:00:00.500+02:00`:
+/// fractions of any length, a zone or none. SQLite's date functions read them all but round to
+/// milliseconds, so they convert only the whole seconds, and only where there is an offset; the
+/// digits of the fraction, which no offset changes, are appended without their trailing zeros.
+fn sort_key(text: Expr) -> Expr {
+    Expr::cust_with_exprs(
+        "CASE WHEN substr(?, -6, 1) IN ('+', '-') \
+         THEN strftime('%Y-%m-%dT%H:%M:%S', substr(?, 1, 19) || substr(?, -6)) \
+         || rtrim(substr(?, 20, length(?) - 25), '0.') \
+         ELSE substr(?, 1, 10) || 'T' || substr(?, 12, 8) || rtrim(substr(?, 20), 'Z0.') END",
+        std::iter::repeat_n(text, 8),
+    )
+}
+
+fn sort_key_of(moment: OffsetDateTime) -> String {
+    let seconds = format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
+        moment.year(),
+        u8::from(moment.month()),
+        moment.day(),
+        moment.hour(),
+        moment.minute(),
+        moment.second()
+    );
+    match moment.nanosecond() {
+        0 => seconds,
+        nanos => format!("{seconds}.{}", format!("{nanos:09}").trim_end_matches('0')),
+    }
+}

@@ -1,0 +1,25 @@
+//! The default entity: a table `express_session` with the three columns and no others.
+
+use sea_orm::entity::prelude::*;
+
+use crate::SessionModel;
+
+/// A session's row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SessionModel)]
+#[sea_orm(table_name = "express_session")]
+pub struct Model {
+    /// What the store makes of the session id.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub sid: String,
+    /// The session's data, as JSON text.
+    #[sea_orm(column_type = "Text")]
+    pub sess: String,
+    /// When the session ends, in UTC.
+    pub expire: TimeDateTimeWithTimeZone,
+}
+
+/// The table has no relations.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,54 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// The derive names its paths from here, for this crate's own entity too.
+extern crate self as session_store;
+
+mod column;
+mod cookie;
+mod directory;
+mod error;
+mod execute;
+mod expiry;
+pub mod express_session;
+mod extras;
+mod json;
+mod layer;
+mod life;
+mod merge;
+mod model;
+mod prune;
+mod record;
+mod retry;
+mod row;
+mod session;
+mod sid;
+mod store;
+mod table;
+mod tower;
+mod view;
+
+pub use column::{SessColumn, SidColumn, TimestampColumn, VersionColumn};
+pub use error::Error;
+pub use extras::ExtrasOutcome;
+pub use layer::{SessionLayer, SessionService};
+pub use model::{ActiveModel, Column, SessionModel};
+pub use prune::{PruneTask, Pruner};
+pub use record::{Data, Record};
+#[cfg(feature = "derive")]
+pub use session_store_derive::SessionModel;
+pub use store::SeaOrmStore;
+
+/// A store over the [default entity](express_session).
+pub type DefaultStore = SeaOrmStore<express_session::Model>;
+
+/// What the derived code is made of; no part of the public API.
+#[doc(hidden)]
+pub mod __private {
+    pub use sea_orm::ActiveValue::Set;
+    pub use std::result::Result;
+
+    pub use crate::extras::Extra;
+    pub use crate::model::{Columns, Timestamp, Version};
+    pub use crate::{Data, Error, Record, SessColumn, SidColumn, TimestampColumn, VersionColumn};
+}

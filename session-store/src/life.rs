@@ -1,0 +1,111 @@
+//! When a session ends: how far a touch moves its end, and when one is due.
+
+use time::{Duration, OffsetDateTime};
+
+/// The longest time between two touches that is taken without being asked for.
+const MAX_DEFAULT_TOUCH_AFTER: Duration = Duration::hours(1);
+
+/// How long a session lives after it was last used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Life {
+    life: Option<Duration>,
+    touch_after: Option<Duration>,
+}
+
+/// A touch at some moment: what it writes, and to which rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slide {
+    /// The end of a session that is touched now.
+    pub(crate) expire: OffsetDateTime,
+    /// A session that ends at this moment or before is due.
+    pub(crate) due: OffsetDateTime,
+}
+
+impl Life {
+    pub(crate) fn with_life(self, life: Duration) -> Self {
+        Self {
+            life: life.is_positive().then_some(life),
+            ..self
+        }
+    }
+
+    pub(crate) fn with_touch_after(self, touch_after: Duration) -> Self {
+        Self {
+            touch_after: Some(touch_after.max(Duration::ZERO)),
+            ..self
+        }
+    }
+
+    pub(crate) fn get(self) -> Option<Duration> {
+        self.life
+    }
+
+    /// The touch at `now`; none without a life.
+    pub(crate) fn slide(self, now: OffsetDateTime) -> Option<Slide> {
+        let life = self.life?;
+        let touch_after = self
+            .touch_after
+            .unwrap_or_else(|| Duration::min(life / 10, MAX_DEFAULT_TOUCH_AFTER))
+            // A session has to be touched within its life, or it would never slide at all.
+            .min(life / 2);
+        let expire = now.saturating_add(life);
+        Some(Slide {
+            expire,
+            due: expire.saturating_sub(touch_after),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::{Duration, OffsetDateTime};
+
+    use super::{Life, Slide};
+
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+    fn due_after(life: Life) -> Duration {
+        let Slide { expire, due } = life.slide(NOW).unwrap();
+        expire - due
+    }
+
+    #[test]
+    fn without_a_positive_life_nothing_slides() {
+        assert_eq!(Life::default().slide(NOW), None);
+        assert_eq!(Life::default().with_life(Duration::ZERO).slide(NOW), None);
+        assert_eq!(
+            Life::default().with_life(-Duration::SECOND).slide(NOW),
+            None
+        );
+    }
+
+    #[test]
+    fn touch_after_is_a_tenth_of_the_life_and_at_most_an_hour() {
+        let life = Life::default();
+        assert_eq!(
+            due_after(life.with_life(Duration::minutes(30))),
+            Duration::minutes(3)
+        );
+        assert_eq!(
+            due_after(life.with_life(Duration::days(14))),
+            Duration::hours(1)
+        );
+    }
+
+    #[test]
+    fn touch_after_is_taken_as_given_up_to_half_the_life() {
+        let life = Life::default().with_life(Duration::hours(1));
+        for (given, taken) in [(-1, 0), (0, 0), (5, 5), (30, 30), (31, 30), (600, 30)] {
+            let life = life.with_touch_after(Duration::minutes(given));
+            assert_eq!(due_after(life), Duration::minutes(taken));
+        }
+    }
+
+    #[test]
+    fn the_end_of_time_is_no_overflow() {
+        let life = Life::default().with_life(Duration::MAX);
+        let slide = life.slide(NOW).unwrap();
+        assert_eq!(slide.expire.year(), 9999);
+        assert!(slide.due <= slide.expire);
+    }
+}

@@ -1,0 +1,120 @@
+//! The trait `SessionModel`: what a derived model tells the store.
+
+use sea_orm::{EntityTrait, FromQueryResult, IdenStatic, ModelTrait, QueryResult, Value};
+use time::OffsetDateTime;
+
+use crate::column::{SessColumn, SidColumn, TimestampColumn, VersionColumn};
+use crate::error::{BoxError, Error, Result};
+use crate::record::Record;
+
+/// The `Column` of a model's entity.
+pub type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
+
+/// The `ActiveModel` of a model's entity.
+pub type ActiveModel<M> = <<M as ModelTrait>::Entity as EntityTrait>::ActiveModel;
+
+/// An entity's model whose table can hold sessions. Derive it; see [the derive](derive@crate::SessionModel)
+/// for the attributes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a session model",
+    note = "add `SessionModel` to the derive list of the entity's `Model`"
+)]
+pub trait SessionModel:
+    ModelTrait<Entity: EntityTrait<Model = Self>> + FromQueryResult + Sync + 'static
+{
+    /// The type of the `sid` field.
+    type Sid: SidColumn;
+    /// The type of the `sess` field.
+    type Sess: SessColumn;
+    /// The type of the `expire` field.
+    type Expire: TimestampColumn;
+
+    /// The columns that the store itself reads and writes.
+    fn columns() -> Columns<Self>;
+
+    /// Fills the extra columns of a row from the session. Called on every create and save.
+    ///
+    /// # Errors
+    ///
+    /// A required column has no value in the session, or one of another type.
+    fn fill(record: &Record<'_>, row: &mut ActiveModel<Self>) -> Result<()>;
+}
+
+/// The columns of a [`SessionModel`] that the store itself reads and writes.
+#[derive(Debug)]
+pub struct Columns<M: SessionModel> {
+    /// The primary key: what the store makes of the session id.
+    pub sid: Column<M>,
+    /// The encoded data.
+    pub sess: Column<M>,
+    /// When the session ends.
+    pub expire: Column<M>,
+    /// Set when the session is created.
+    pub created_at: Option<Timestamp<M>>,
+    /// Set whenever the session is created, saved or touched.
+    pub last_seen: Option<Timestamp<M>>,
+    /// Counts the saves.
+    pub version: Option<Version<M>>,
+}
+
+/// A timestamp column that the store fills from its clock.
+#[derive(Debug)]
+pub struct Timestamp<M: SessionModel> {
+    /// The column.
+    pub column: Column<M>,
+    value: fn(OffsetDateTime) -> Value,
+}
+
+impl<M: SessionModel> Timestamp<M> {
+    /// A column that holds moments as a `T`.
+    pub fn of<T: TimestampColumn>(column: Column<M>) -> Self {
+        Self {
+            column,
+            value: |moment| T::at(moment).into(),
+        }
+    }
+
+    pub(crate) fn at(&self, moment: OffsetDateTime) -> Value {
+        (self.value)(moment)
+    }
+}
+
+/// A column that counts the saves of a session.
+#[derive(Debug)]
+pub struct Version<M: SessionModel> {
+    /// The column.
+    pub column: Column<M>,
+    value: fn(i64) -> Option<Value>,
+    read: fn(&QueryResult, usize) -> std::result::Result<i64, BoxError>,
+}
+
+impl<M: SessionModel> Version<M> {
+    /// A column that counts in a `T`.
+    pub fn of<T: VersionColumn>(column: Column<M>) -> Self {
+        Self {
+            column,
+            value: |count| Some(T::try_from(count).ok()?.into()),
+            read: |row, index| {
+                let count: T = row.try_get_by_index(index)?;
+                count.try_into().map_err(|_| "it is no count".into())
+            },
+        }
+    }
+
+    pub(crate) fn value(&self, count: i64) -> Option<Value> {
+        (self.value)(count)
+    }
+
+    pub(crate) fn read(&self, row: &QueryResult, index: usize) -> Result<i64> {
+        (self.read)(row, index).map_err(|source| decode_error::<M>(self.column, source))
+    }
+}
+
+/// A value of a column that this store did not write.
+pub(crate) fn decode_error<M: SessionModel>(column: Column<M>, source: BoxError) -> Error {
+    Error::Decode {
+        column: column.as_str().to_owned(),
+        sid_column: M::columns().sid.as_str().to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,237 @@
+//! Deleting expired rows, in batches and on a schedule.
+
+use std::time::Duration as StdDuration;
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Value};
+use time::{Duration, OffsetDateTime};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Result};
+use crate::model::{Columns, SessionModel};
+use crate::store::SeaOrmStore;
+
+/// Rows that a batch deletes unless [`Pruner::batch_size`] says otherwise.
+const DEFAULT_BATCH_SIZE: u32 = 500;
+
+/// A batch binds a value per row, and SQLite takes no more than 32766.
+const MAX_BATCH_SIZE: u32 = 10_000;
+
+impl<M: SessionModel> SeaOrmStore<M> {
+    /// Deletes the rows of expired sessions and returns how many that were.
+    ///
+    /// In batches: each reads the sids of up to 500 expired rows by the expire index and deletes
+    /// them by primary key if they are still expired. No lock is held from one batch to the next,
+    /// and pruning from several processes at once is harmless.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] or [`Error::Database`]. Batches before the error stay deleted.
+    pub async fn prune(&self) -> Result<u64> {
+        self.pruner().prune().await
+    }
+
+    /// Prunes every `interval` in a task of its own, until the returned [`PruneTask`] is stopped or
+    /// dropped. [`Duration::ZERO`] gives a schedule that never runs.
+    ///
+    /// An error is logged and the schedule goes on. [`pruner`](Self::pruner) has more settings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_store::DefaultStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let db = sea_orm::DatabaseConnection::default();
+    /// let store = DefaultStore::new(db);
+    /// let prune = store.prune_every(time::Duration::minutes(15));
+    /// // … serve …
+    /// prune.stop().await;
+    /// # }
+    /// ```
+    pub fn prune_every(&self, interval: Duration) -> PruneTask {
+        self.pruner().interval(interval).start()
+    }
+
+    /// A schedule of pruning, to be set up and [started](Pruner::start).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_store::DefaultStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let db = sea_orm::DatabaseConnection::default();
+    /// use time::Duration;
+    ///
+    /// let prune = DefaultStore::new(db)
+    ///     .pruner()
+    ///     .interval(Duration::hours(1))
+    ///     .jitter(Duration::minutes(20))
+    ///     .batch_size(200)
+    ///     .start();
+    /// # prune.stop().await;
+    /// # }
+    /// ```
+    pub fn pruner(&self) -> Pruner<M> {
+        Pruner {
+            store: self.clone(),
+            interval: Duration::ZERO,
+            jitter: None,
+            batch_size: DEFAULT_BATCH_SIZE,
+        }
+    }
+}
+
+/// A schedule of pruning that has not started; from [`SeaOrmStore::pruner`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing is pruned until `start` is called"]
+pub struct Pruner<M: SessionModel> {
+    store: SeaOrmStore<M>,
+    interval: Duration,
+    jitter: Option<Duration>,
+    batch_size: u32,
+}
+
+impl<M: SessionModel> Pruner<M> {
+    /// The longest time between two prunings. Zero, which it is unless set, never prunes.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Each wait is shorter than the interval by a random time up to this, so that processes which
+    /// were started together do not prune together. A tenth of the interval unless set.
+    pub fn jitter(mut self, jitter: Duration) -> Self {
+        self.jitter = Some(jitter);
+        self
+    }
+
+    /// How many rows a batch reads and deletes: 500 unless set, at least 1 and at most 10 000.
+    pub fn batch_size(mut self, rows: u32) -> Self {
+        self.batch_size = rows.clamp(1, MAX_BATCH_SIZE);
+        self
+    }
+
+    /// Prunes once, now, whatever the interval; see [`SeaOrmStore::prune`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`] or [`Error::Database`]. Batches before the error stay deleted.
+    pub async fn prune(&self) -> Result<u64> {
+        self.run(|| false).await
+    }
+
+    /// Starts the schedule on the current tokio runtime. The first pruning comes after the first
+    /// wait.
+    ///
+    /// Outside a tokio runtime an error is logged and nothing runs.
+    pub fn start(self) -> PruneTask {
+        let (stop, stopped) = oneshot::channel();
+        let task = match (self.interval.is_positive(), Handle::try_current()) {
+            (false, _) => None,
+            (true, Ok(runtime)) => Some(runtime.spawn(self.run_on_schedule(stopped))),
+            (true, Err(error)) => {
+                tracing::error!(%error, "expired sessions are not pruned");
+                None
+            }
+        };
+        PruneTask { stop, task }
+    }
+
+    async fn run_on_schedule(self, mut stopped: oneshot::Receiver<()>) {
+        loop {
+            tokio::select! {
+                _ = &mut stopped => return,
+                () = tokio::time::sleep(self.wait()) => {}
+            }
+            match self
+                .run(|| stopped.try_recv() != Err(oneshot::error::TryRecvError::Empty))
+                .await
+            {
+                Ok(0) => {}
+                Ok(rows) => tracing::debug!(rows, "expired sessions pruned"),
+                Err(error) => tracing::error!(%error, "expired sessions not pruned"),
+            }
+        }
+    }
+
+    fn wait(&self) -> StdDuration {
+        let interval = self.interval.unsigned_abs();
+        let jitter = self
+            .jitter
+            .map_or(interval / 10, |jitter| {
+                jitter.max(Duration::ZERO).unsigned_abs()
+            })
+            .min(interval);
+        interval.saturating_sub(jitter.mul_f64(fastrand::f64()))
+    }
+
+    /// Prunes batch by batch until nothing is left that had expired at the start, or `stopped`.
+    async fn run(&self, mut stopped: impl FnMut() -> bool) -> Result<u64> {
+        let now = self.store.now();
+        let mut deleted = 0;
+        loop {
+            let sids = self.expired(now).await?;
+            let is_last = sids.len() < self.batch_size as usize;
+            deleted += self.delete(sids, now).await?;
+            if is_last || stopped() {
+                return Ok(deleted);
+            }
+        }
+    }
+
+    /// The sids of a batch of rows that have expired, the oldest first.
+    async fn expired(&self, now: OffsetDateTime) -> Result<Vec<Value>> {
+        const OPERATION: &str = "look for expired sessions";
+        let Columns { sid, expire, .. } = M::columns();
+        let select = M::Entity::find()
+            .select_only()
+            .column(sid)
+            .filter(self.store.expiry().found_at_or_before(now))
+            .order_by_asc(expire)
+            .limit(u64::from(self.batch_size))
+            .into_query();
+        self.store
+            .query_all(OPERATION, &select)
+            .await?
+            .iter()
+            .map(|row| Ok(row.try_get_by_index::<M::Sid>(0)?.into()))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(Error::database(OPERATION))
+    }
+
+    /// Deletes those of the rows that are still expired: one may have been touched meanwhile.
+    async fn delete(&self, sids: Vec<Value>, now: OffsetDateTime) -> Result<u64> {
+        if sids.is_empty() {
+            return Ok(0);
+        }
+        let delete = M::Entity::delete_many()
+            .filter(M::columns().sid.is_in(sids))
+            .filter(self.store.expiry().is_at_or_before_without_index(now))
+            .into_query();
+        self.store.execute("prune expired sessions", &delete).await
+    }
+}
+
+/// A running schedule of pruning. It ends when it is stopped or dropped.
+#[derive(Debug)]
+#[must_use = "dropping it stops the pruning; keep it for as long as the application runs"]
+pub struct PruneTask {
+    // Dropping it ends the task too.
+    stop: oneshot::Sender<()>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl PruneTask {
+    /// Ends the schedule and waits until the batch in hand is done.
+    pub async fn stop(self) {
+        drop(self.stop);
+        if let Some(task) = self.task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the pruning task failed");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Which errors of a database pass by themselves, and how long to wait for that.
+
+use std::time::Duration;
+
+use sea_orm::{DbBackend, DbErr, RuntimeErr, SqlxError};
+
+/// How often a statement is sent again. With the pauses that is up to two and a half seconds, in
+/// which a database that restarts is usually back.
+const RETRIES: u32 = 8;
+
+/// The pause before the first retry; each following one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// The attempts at one statement.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    backend: DbBackend,
+    failures: u32,
+    may_have_run: bool,
+}
+
+impl Retry {
+    pub(crate) fn new(backend: DbBackend) -> Self {
+        Self {
+            backend,
+            failures: 0,
+            may_have_run: false,
+        }
+    }
+
+    /// Waits before the next attempt, or gives the error back if there should be none.
+    pub(crate) async fn after(&mut self, error: DbErr) -> Result<(), DbErr> {
+        let Some(fault) = transient(&error, self.backend) else {
+            return Err(error);
+        };
+        if self.failures == RETRIES {
+            return Err(error);
+        }
+        let pause = FIRST_PAUSE * 2_u32.pow(self.failures);
+        self.failures += 1;
+        self.may_have_run |= fault == Fault::Connection;
+        tracing::debug!(attempt = self.failures, %error, "retrying a statement");
+        // Half of it is random: who was refused together should not come back together.
+        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+        Ok(())
+    }
+
+    /// Whether the connection was lost in an earlier attempt, which may have reached the database.
+    pub(crate) fn may_have_run(&self) -> bool {
+        self.may_have_run
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// The database has undone the statement in favour of another.
+    Contention,
+    /// The connection is lost.
+    Connection,
+}
+
+fn transient(error: &DbErr, backend: DbBackend) -> Option<Fault> {
+    let (DbErr::Conn(source) | DbErr::Exec(source) | DbErr::Query(source)) = error else {
+        return None;
+    };
+    let RuntimeErr::SqlxError(source) = source else {
+        return None;
+    };
+    match &**source {
+        SqlxError::Io(_) | SqlxError::WorkerCrashed => Some(Fault::Connection),
+        SqlxError::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            match backend {
+                DbBackend::Sqlite => sqlite(&code),
+                DbBackend::MySql => mysql(&code, error.message()),
+                _ => postgres(&code),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn postgres(code: &str) -> Option<Fault> {
+    match code {
+        // serialization_failure, deadlock_detected
+        "40001" | "40P01" => Some(Fault::Contention),
+        // admin_shutdown, crash_shutdown, cannot_connect_now
+        "57P01" | "57P02" | "57P03" => Some(Fault::Connection),
+        _ if code.starts_with("08") => Some(Fault::Connection),
+        _ => None,
+    }
+}
+
+/// By SQLSTATE; some faults share theirs with others and are told by their words alone.
+fn mysql(code: &str, message: &str) -> Option<Fault> {
+    match code {
+        // A deadlock.
+        "40001" => Some(Fault::Contention),
+        "HY000"
+            if message.starts_with("Lock wait timeout exceeded")
+                || message.starts_with("Record has changed since last read") =>
+        {
+            Some(Fault::Contention)
+        }
+        // The query was interrupted, the connection was killed.
+        "70100" => Some(Fault::Connection),
+        _ if code.starts_with("08") => Some(Fault::Connection),
+        _ => None,
+    }
+}
+
+/// By primary result code, the lowest byte: <https://www.sqlite.org/rescode.html>.
+fn sqlite(code: &str) -> Option<Fault> {
+    const BUSY: u32 = 5;
+    const LOCKED: u32 = 6;
+    let code: u32 = code.parse().ok()?;
+    matches!(code & 0xff, BUSY | LOCKED).then_some(Fault::Contention)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, mysql, postgres, sqlite};
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_does_not() {
+        assert_eq!(postgres("40P01"), Some(Fault::Contention));
+        assert_eq!(postgres("57P01"), Some(Fault::Connection));
+        assert_eq!(postgres("08006"), Some(Fault::Connection));
+        assert_eq!(postgres("23505"), None);
+        assert_eq!(postgres("42P01"), None);
+        assert_eq!(mysql("40001", "Deadlock found"), Some(Fault::Contention));
+        assert_eq!(
+            mysql("HY000", "Lock wait timeout exceeded; try"),
+            Some(Fault::Contention)
+        );
+        assert_eq!(mysql("HY000", "The table is full"), None);
+        assert_eq!(
+            mysql("70100", "Connection was killed"),
+            Some(Fault::Connection)
+        );
+        assert_eq!(mysql("23000", "Duplicate entry"), None);
+        // SQLITE_BUSY, _BUSY_SNAPSHOT, _LOCKED_SHAREDCACHE, _CONSTRAINT_UNIQUE, _FULL.
+        assert_eq!(sqlite("5"), Some(Fault::Contention));
+        assert_eq!(sqlite("517"), Some(Fault::Contention));
+        assert_eq!(sqlite("262"), Some(Fault::Contention));
+        assert_eq!(sqlite("2067"), None);
+        assert_eq!(sqlite("13"), None);
+    }
+}

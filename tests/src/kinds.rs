@@ -1,0 +1,66 @@
+//! Entities that between them have every type of `sess` and `expire` column.
+
+macro_rules! entity {
+    ($(#[$doc:meta])* $name:ident { $($field:tt)* }) => {
+        $(#[$doc])*
+        pub mod $name {
+            use sea_orm::entity::prelude::*;
+            use session_store::SessionModel;
+
+            #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
+            #[sea_orm(table_name = "session")]
+            pub struct Model {
+                #[sea_orm(primary_key, auto_increment = false)]
+                pub sid: String,
+                $($field)*
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+        }
+    };
+}
+
+entity!(
+    /// `json` and time's timestamp with a zone.
+    json_and_offset {
+        pub sess: Json,
+        pub expire: TimeDateTimeWithTimeZone,
+    }
+);
+
+entity!(
+    /// `jsonb` and chrono's timestamp with an offset.
+    jsonb_and_fixed_offset {
+        #[sea_orm(column_type = "JsonBinary")]
+        pub sess: Json,
+        pub expire: DateTimeWithTimeZone,
+    }
+);
+
+entity!(
+    /// JSON text and time's timestamp without a zone.
+    text_and_primitive {
+        #[sea_orm(column_type = "Text")]
+        pub sess: String,
+        pub expire: TimeDateTime,
+    }
+);
+
+entity!(
+    /// JSON text of an unbounded `varchar` and chrono's timestamp without a zone.
+    text_and_naive {
+        pub sess: String,
+        pub expire: DateTime,
+    }
+);
+
+entity!(
+    /// `MessagePack` and chrono's timestamp in UTC.
+    bytes_and_utc {
+        pub sess: Vec<u8>,
+        pub expire: DateTimeUtc,
+    }
+);

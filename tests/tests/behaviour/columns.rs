@@ -1,0 +1,137 @@
+//! What a column holds, and what is refused because it cannot.
+
+use std::any::TypeId;
+
+use sea_orm::{ActiveModelTrait, DatabaseConnection, DbBackend, EntityTrait, Iterable};
+use serde_json::json;
+use session_store::{SeaOrmStore, SessionModel};
+use tests::database::execute;
+use tests::{kinds, on_every_database, on_every_database_and_kind, record};
+use tower_sessions::SessionStore;
+use tower_sessions::session_store::Error;
+
+use crate::session::store;
+
+on_every_database_and_kind!(
+    a_nul_character_is_kept_or_refused_with_the_reason,
+    a_damaged_row_is_a_decode_error_that_quotes_nothing_and_can_be_deleted,
+    more_than_64_kib_and_a_microsecond_are_kept,
+    a_row_that_the_application_wrote_itself_is_a_session,
+);
+
+on_every_database!(nesting_that_a_json_column_of_mariadb_cannot_hold_is_refused_with_the_reason,);
+
+async fn a_nul_character_is_kept_or_refused_with_the_reason<M: SessionModel>(
+    db: DatabaseConnection,
+) {
+    let is_jsonb = TypeId::of::<M>() == TypeId::of::<kinds::jsonb_and_fixed_offset::Model>();
+    let is_kept = !(is_jsonb && db.get_database_backend() == DbBackend::Postgres);
+    let (store, clock) = store::<M>(db).await;
+    for data in [
+        ("text", json!("a\0b")),
+        ("nested", json!([{"k\0": 1}])),
+        ("key\0", json!(1)),
+    ] {
+        let mut session = record(clock.now(), [data]);
+        match store.create(&mut session).await {
+            Ok(()) if is_kept => {
+                assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
+            }
+            Err(Error::Encode(message)) if !is_kept => {
+                assert!(message.contains("NUL character"), "{message}");
+                assert!(message.contains("`sess`"), "{message}");
+                assert_eq!(store.count().await.unwrap(), 0);
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+}
+
+async fn nesting_that_a_json_column_of_mariadb_cannot_hold_is_refused_with_the_reason(
+    db: DatabaseConnection,
+) {
+    let (store, clock) = store::<kinds::json_and_offset::Model>(db).await;
+    let nested = (1..32).fold(json!(1), |value, _| json!([value]));
+    let mut session = record(clock.now(), [("deep", nested)]);
+    let outcome = store.create(&mut session).await;
+    if store.db().get_database_backend() == DbBackend::MySql {
+        let message = outcome.unwrap_err().to_string();
+        assert!(
+            message.contains("the limit is 31 in a JSON column of MariaDB"),
+            "{message}"
+        );
+        assert_eq!(store.count().await.unwrap(), 0);
+    } else {
+        outcome.unwrap();
+        assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
+    }
+}
+
+/// Values of a `sess` column, in the database's SQL, that are no session.
+fn damaged_values<M: SessionModel>(backend: DbBackend) -> Vec<String> {
+    let sess = TypeId::of::<M::Sess>();
+    if sess == TypeId::of::<Vec<u8>>() {
+        // A string instead of a map, a map that is cut, nothing.
+        return ["a6736563726574", "81a6736563726574", ""]
+            .map(|bytes| match backend {
+                DbBackend::Postgres => format!(r"'\x{bytes}'::bytea"),
+                _ => format!("x'{bytes}'"),
+            })
+            .to_vec();
+    }
+    let mut values = vec![r#"'["secret"]'"#, r#"'"secret"'"#, "'17'", "'null'"];
+    if sess == TypeId::of::<String>() {
+        values.extend(["''", r#"'{"key": secret}'"#, r#"'{"a": "secret'"#]);
+    }
+    values.into_iter().map(str::to_owned).collect()
+}
+
+async fn a_damaged_row_is_a_decode_error_that_quotes_nothing_and_can_be_deleted<M: SessionModel>(
+    db: DatabaseConnection,
+) {
+    let (store, clock) = store::<M>(db).await;
+    let mut session = record(clock.now(), []);
+    store.create(&mut session).await.unwrap();
+    for value in damaged_values::<M>(store.db().get_database_backend()) {
+        execute(store.db(), &format!("UPDATE session SET sess = {value}")).await;
+        let outcome = store.load(&session.id).await;
+        let Err(Error::Decode(message)) = outcome else {
+            panic!("{value}: {outcome:?}")
+        };
+        assert!(
+            message.contains("`sess`") && message.contains("`sid`"),
+            "{message}"
+        );
+        assert!(!message.contains("secret"), "{message}");
+        assert!(!message.contains(&store.sid(&session.id)), "{message}");
+    }
+    store.delete(&session.id).await.unwrap();
+    assert_eq!(store.load(&session.id).await.unwrap(), None);
+}
+
+async fn more_than_64_kib_and_a_microsecond_are_kept<M: SessionModel>(db: DatabaseConnection) {
+    let (store, clock) = store::<M>(db).await;
+    let mut session = record(clock.now(), [("big", json!("ä".repeat(100_000)))]);
+    session.expiry_date += time::Duration::microseconds(1);
+    store.create(&mut session).await.unwrap();
+    assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
+}
+
+async fn a_row_that_the_application_wrote_itself_is_a_session<M: SessionModel>(
+    db: DatabaseConnection,
+) {
+    let (store, clock): (SeaOrmStore<M>, _) = store(db).await;
+    let mut session = record(clock.now(), [("n", json!(1))]);
+    store.create(&mut session).await.unwrap();
+    let row = store.find(&session.id).await.unwrap().unwrap();
+    store.clear().await.unwrap();
+    let mut copy = <M::Entity as EntityTrait>::ActiveModel::default();
+    for column in <M::Entity as EntityTrait>::Column::iter() {
+        copy.set(column, row.get(column));
+    }
+    M::Entity::insert(copy)
+        .exec_without_returning(store.db())
+        .await
+        .unwrap();
+    assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
+}

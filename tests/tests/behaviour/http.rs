@@ -1,0 +1,332 @@
+//! The store behind tower-sessions' own middleware, over HTTP requests.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Path;
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{Request, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{Route, get};
+use sea_orm::DatabaseConnection;
+use session_store::{DefaultStore, express_session};
+use tests::{Clock, on_every_database};
+use time::Duration;
+use tower::{Layer, Service, ServiceExt};
+use tower_sessions::session::Id;
+use tower_sessions::{Expiry, Session, SessionManagerLayer};
+
+use crate::session::store;
+
+on_every_database!(
+    without_a_cookie_nothing_is_stored_until_something_is_inserted,
+    a_malformed_cookie_is_no_session,
+    an_unknown_id_is_not_adopted,
+    the_stored_sid_is_refused_as_a_cookie,
+    what_is_inserted_is_got_back_and_can_be_removed,
+    clear_empties_the_session,
+    clear_before_the_first_read_does_not_adopt_a_planted_id,
+    cycle_id_moves_the_session_to_a_new_id,
+    flush_ends_the_session,
+    an_expired_session_is_gone_and_its_id_is_not_used_again,
+    the_cookie_lasts_as_long_as_the_session,
+    a_visitor_who_only_reads_stays_in_the_table,
+    two_visitors_do_not_meet,
+    always_save_saves_what_was_only_read,
+);
+
+fn app<L>(layer: L) -> Router
+where
+    L: Layer<Route> + Clone + Send + Sync + 'static,
+    L::Service: Service<axum::extract::Request, Error = Infallible> + Clone + Send + Sync + 'static,
+    <L::Service as Service<axum::extract::Request>>::Response: IntoResponse + 'static,
+    <L::Service as Service<axum::extract::Request>>::Future: Send + 'static,
+{
+    async fn read(Path(key): Path<String>, session: Session) -> String {
+        let value: Option<String> = session.get(&key).await.unwrap();
+        value.unwrap_or_else(|| "nothing".to_owned())
+    }
+    async fn write(Path((key, value)): Path<(String, String)>, session: Session) {
+        session.insert(&key, value).await.unwrap();
+    }
+    async fn remove(Path(key): Path<String>, session: Session) {
+        session.remove::<String>(&key).await.unwrap();
+    }
+    Router::new()
+        .route("/", get(async || "no session"))
+        .route("/get/{key}", get(read))
+        .route("/insert/{key}/{value}", get(write))
+        .route("/remove/{key}", get(remove))
+        .route(
+            "/clear",
+            get(async |session: Session| session.clear().await),
+        )
+        .route(
+            "/flush",
+            get(async |session: Session| session.flush().await.unwrap()),
+        )
+        .route(
+            "/cycle",
+            get(async |session: Session| session.cycle_id().await.unwrap()),
+        )
+        .route(
+            "/clear-then-insert",
+            get(async |session: Session| {
+                session.clear().await;
+                session.insert("user", "root").await.unwrap();
+            }),
+        )
+        .layer(layer)
+}
+
+/// A browser: it sends the cookie it was last given.
+struct Visitor {
+    app: Router,
+    cookie: Option<String>,
+}
+
+struct Answer {
+    status: StatusCode,
+    body: String,
+    set_cookie: Option<String>,
+}
+
+impl Visitor {
+    fn new(app: &Router) -> Self {
+        Self {
+            app: app.clone(),
+            cookie: None,
+        }
+    }
+
+    fn with_cookie(app: &Router, value: &str) -> Self {
+        Self {
+            app: app.clone(),
+            cookie: Some(format!("id={value}")),
+        }
+    }
+
+    async fn get(&mut self, path: &str) -> Answer {
+        let mut request = Request::get(path);
+        if let Some(cookie) = &self.cookie {
+            request = request.header(COOKIE, cookie);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.app.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let set_cookie = response
+            .headers()
+            .get(SET_COOKIE)
+            .map(|value| value.to_str().unwrap().to_owned());
+        if let Some(set) = &set_cookie {
+            let pair = set.split(';').next().unwrap();
+            let is_removal = set.contains("Max-Age=0");
+            self.cookie = (!is_removal).then(|| pair.to_owned());
+        }
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        Answer {
+            status,
+            body,
+            set_cookie,
+        }
+    }
+
+    async fn ok(&mut self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        answer.body
+    }
+
+    fn id(&self) -> Id {
+        self.cookie
+            .as_deref()
+            .unwrap()
+            .strip_prefix("id=")
+            .unwrap()
+            .parse()
+            .unwrap()
+    }
+}
+
+async fn site(db: DatabaseConnection) -> (DefaultStore, Clock, Router) {
+    let (store, clock) = store::<express_session::Model>(db).await;
+    let app = app(store.layer());
+    (store, clock, app)
+}
+
+async fn without_a_cookie_nothing_is_stored_until_something_is_inserted(db: DatabaseConnection) {
+    let (store, _, app) = site(db).await;
+    let mut visitor = Visitor::new(&app);
+    assert!(visitor.get("/").await.set_cookie.is_none());
+    assert!(visitor.get("/get/name").await.set_cookie.is_none());
+    assert_eq!(store.count().await.unwrap(), 0);
+    let set = visitor.get("/insert/name/ann").await.set_cookie.unwrap();
+    assert!(set.contains("HttpOnly") && set.contains("Secure") && set.contains("SameSite=Strict"));
+    assert_eq!(store.count().await.unwrap(), 1);
+}
+
+async fn a_malformed_cookie_is_no_session(db: DatabaseConnection) {
+    let (store, _, app) = site(db).await;
+    for cookie in [
+        "",
+        "x",
+        "ÄÄ",
+        "AAAAAAAAAAAAAAAAAAAAA!",
+        &"A".repeat(5000),
+        "' OR 1=1 --",
+    ] {
+        let mut visitor = Visitor::with_cookie(&app, cookie);
+        assert_eq!(visitor.ok("/get/name").await, "nothing");
+        assert_eq!(store.count().await.unwrap(), 0);
+    }
+}
+
+async fn an_unknown_id_is_not_adopted(db: DatabaseConnection) {
+    let (store, _, app) = site(db).await;
+    let planted = Id::default();
+    let mut visitor = Visitor::with_cookie(&app, &planted.to_string());
+    visitor.ok("/insert/name/ann").await;
+    assert_ne!(visitor.id(), planted);
+    assert!(store.find(&planted).await.unwrap().is_none());
+    assert_eq!(visitor.ok("/get/name").await, "ann");
+}
+
+async fn the_stored_sid_is_refused_as_a_cookie(db: DatabaseConnection) {
+    let (store, _, app) = site(db).await;
+    let mut visitor = Visitor::new(&app);
+    visitor.ok("/insert/name/ann").await;
+    let mut thief = Visitor::with_cookie(&app, &store.sid(&visitor.id()));
+    assert_eq!(thief.ok("/get/name").await, "nothing");
+}
+
+async fn what_is_inserted_is_got_back_and_can_be_removed(db: DatabaseConnection) {
+    let (_, _, app) = site(db).await;
+    let mut visitor = Visitor::new(&app);
+    visitor.ok("/insert/name/ann").await;
+    visitor.ok("/insert/city/rome").await;
+    assert_eq!(visitor.ok("/get/name").await, "ann");
+    visitor.ok("/remove/name").await;
+    assert_eq!(visitor.ok("/get/name").await, "nothing");
+    assert_eq!(visitor.ok("/get/city").await, "rome");
+}
+
+async fn clear_empties_the_session(db: DatabaseConnection) {
+    let (store, _, app) = site(db).await;
+    let mut visitor = Visitor::new(&app);
+    visitor.ok("/insert/name/ann").await;
+    visitor.ok("/clear").await;
+    assert_eq!(visitor.ok("/get/name").await, "nothing");
+    let row = store.find(&visitor.id()).await.unwrap().unwrap();
+    assert_eq!(row.sess, "{}");
+}
+
+async fn clear_before_the_first_read_does_not_adopt_a_planted_id(db: DatabaseConnection) {
+    let (store, _, app) = site(db).await;
+    let planted = Id::default();
+    let mut visitor = Visitor::with_cookie(&app, &planted.to_string());
+    let answer = visitor.get("/clear-then-insert").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(store.find(&planted).await.unwrap().is_none());
+    assert_eq!(store.count().await.unwrap(), 0);
+}
+
+async fn cycle_id_moves_the_session_to_a_new_id(db: DatabaseConnection) {
+    let (store, _, app) = site(db).await;
+    let mut visitor = Visitor::new(&app);
+    visitor.ok("/insert/name/ann").await;
+    let before = visitor.id();
+    visitor.ok("/cycle").await;
+    assert_ne!(visitor.id(), before);
+    assert_eq!(visitor.ok("/get/name").await, "ann");
+    let mut old = Visitor::with_cookie(&app, &before.to_string());
+    assert_eq!(old.ok("/get/name").await, "nothing");
+    assert_eq!(store.count().await.unwrap(), 1);
+}
+
+async fn flush_ends_the_session(db: DatabaseConnection) {
+    let (store, _, app) = site(db).await;
+    let mut visitor = Visitor::new(&app);
+    visitor.ok("/insert/name/ann").await;
+    let before = visitor.id();
+    visitor.ok("/flush").await;
+    assert_eq!(visitor.cookie, None);
+    assert_eq!(store.count().await.unwrap(), 0);
+    let mut old = Visitor::with_cookie(&app, &before.to_string());
+    assert_eq!(old.ok("/get/name").await, "nothing");
+}
+
+async fn an_expired_session_is_gone_and_its_id_is_not_used_again(db: DatabaseConnection) {
+    let (store, clock, app) = site(db).await;
+    let mut visitor = Visitor::new(&app);
+    visitor.ok("/insert/name/ann").await;
+    let before = visitor.id();
+    // tower-sessions' default, by the wall's clock, which is a little ahead of this one.
+    clock.advance(Duration::weeks(2) + Duration::MINUTE);
+    assert_eq!(visitor.ok("/get/name").await, "nothing");
+    let mut visitor = Visitor::with_cookie(&app, &before.to_string());
+    visitor.ok("/insert/name/bob").await;
+    assert_ne!(visitor.id(), before);
+    let _ = store;
+}
+
+async fn the_cookie_lasts_as_long_as_the_session(db: DatabaseConnection) {
+    let (store, clock, _) = site(db).await;
+    let max_age = async |app: Router| {
+        let set = Visitor::new(&app)
+            .get("/insert/name/ann")
+            .await
+            .set_cookie
+            .unwrap();
+        let (_, max_age) = set.split_once("Max-Age=")?;
+        max_age.split(';').next().unwrap().parse::<i64>().ok()
+    };
+    // Without a life the cookie is the browser session's.
+    assert_eq!(max_age(app(store.layer())).await, None);
+    let living = store.clone().with_life(Duration::hours(3));
+    assert_eq!(max_age(app(living.layer())).await, Some(3 * 3600));
+    let own = SessionManagerLayer::new(store.clone())
+        .with_expiry(Expiry::OnInactivity(Duration::minutes(5)));
+    assert_eq!(max_age(app(own)).await, Some(300));
+    clock.advance(Duration::minutes(6));
+    assert_eq!(store.count().await.unwrap(), 2);
+    clock.advance(Duration::hours(3));
+    assert_eq!(store.count().await.unwrap(), 1);
+}
+
+async fn a_visitor_who_only_reads_stays_in_the_table(db: DatabaseConnection) {
+    let (store, clock, _) = site(db).await;
+    let store = store.with_life(Duration::hours(1));
+    let mut visitor = Visitor::new(&app(store.layer()));
+    visitor.ok("/insert/name/ann").await;
+    for _ in 0..6 {
+        clock.advance(Duration::minutes(40));
+        assert_eq!(visitor.ok("/get/name").await, "ann");
+    }
+    clock.advance(Duration::minutes(61));
+    assert_eq!(visitor.ok("/get/name").await, "nothing");
+}
+
+async fn two_visitors_do_not_meet(db: DatabaseConnection) {
+    let (store, _, app) = site(db).await;
+    let (mut ann, mut bob) = (Visitor::new(&app), Visitor::new(&app));
+    ann.ok("/insert/name/ann").await;
+    bob.ok("/insert/name/bob").await;
+    assert_eq!(ann.ok("/get/name").await, "ann");
+    assert_eq!(bob.ok("/get/name").await, "bob");
+    ann.ok("/flush").await;
+    assert_eq!(bob.ok("/get/name").await, "bob");
+    assert_eq!(store.count().await.unwrap(), 1);
+}
+
+async fn always_save_saves_what_was_only_read(db: DatabaseConnection) {
+    let (store, _, _) = site(db).await;
+    let app = app(store
+        .with_life(Duration::hours(1))
+        .layer()
+        .with_always_save(true));
+    let mut visitor = Visitor::new(&app);
+    visitor.ok("/insert/name/ann").await;
+    assert!(visitor.get("/get/name").await.set_cookie.is_some());
+}

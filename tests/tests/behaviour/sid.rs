@@ -1,0 +1,93 @@
+//! What the table holds of an id, and that two ids never meet.
+
+use sea_orm::{DatabaseConnection, EntityTrait};
+use serde_json::json;
+use tests::kinds::json_and_offset::{Entity, Model};
+use tests::{on_every_database, record};
+use tower_sessions::SessionStore;
+use tower_sessions::session::Id;
+
+use crate::session::store;
+
+on_every_database!(
+    the_table_holds_the_hash_of_the_id,
+    a_plain_sid_is_the_id_itself,
+    two_plain_ids_that_differ_in_case_alone_never_meet,
+    neither_debug_output_nor_an_error_names_an_id,
+);
+
+async fn the_table_holds_the_hash_of_the_id(db: DatabaseConnection) {
+    let (store, clock) = store::<Model>(db).await;
+    let mut session = record(clock.now(), []);
+    store.create(&mut session).await.unwrap();
+    let sid = Entity::find().one(store.db()).await.unwrap().unwrap().sid;
+    assert_eq!(sid, store.sid(&session.id));
+    assert_eq!(sid.len(), 64);
+    assert!(
+        sid.bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    );
+    assert!(!sid.contains(&session.id.to_string()));
+    // Whoever reads the table cannot use what is in it as a cookie.
+    assert!(sid.parse::<Id>().is_err());
+}
+
+async fn a_plain_sid_is_the_id_itself(db: DatabaseConnection) {
+    let (store, clock) = store::<Model>(db).await;
+    let plain = store.clone().with_plain_sid();
+    let mut session = record(clock.now(), [("n", json!(1))]);
+    plain.create(&mut session).await.unwrap();
+    assert_eq!(plain.sid(&session.id), session.id.to_string());
+    let row = Entity::find().one(plain.db()).await.unwrap().unwrap();
+    assert_eq!(row.sid, session.id.to_string());
+    assert_eq!(
+        plain.load(&session.id).await.unwrap(),
+        Some(session.clone())
+    );
+    assert_eq!(plain.find(&session.id).await.unwrap(), Some(row));
+    session.data.insert("n".into(), json!(2));
+    plain.save(&session).await.unwrap();
+    assert_eq!(
+        plain.load(&session.id).await.unwrap(),
+        Some(session.clone())
+    );
+    assert_eq!(store.load(&session.id).await.unwrap(), None);
+    plain.delete(&session.id).await.unwrap();
+    assert_eq!(plain.load(&session.id).await.unwrap(), None);
+}
+
+async fn two_plain_ids_that_differ_in_case_alone_never_meet(db: DatabaseConnection) {
+    let (store, clock) = store::<Model>(db).await;
+    let store = store.with_plain_sid().with_life(time::Duration::days(1));
+    let mut lower = record(clock.now(), [("who", json!("lower"))]);
+    lower.id = "abcdefghijklmnopqrstuA".parse().unwrap();
+    let mut upper = record(clock.now(), [("who", json!("upper"))]);
+    upper.id = "ABCDEFGHIJKLMNOPQRSTUA".parse().unwrap();
+    store.create(&mut lower).await.unwrap();
+
+    // MariaDB's default collation takes them for one.
+    assert_eq!(store.load(&upper.id).await.unwrap(), None);
+    assert_eq!(store.find(&upper.id).await.unwrap(), None);
+    assert!(store.save(&upper).await.is_err());
+    assert!(!store.touch(&upper.id).await.unwrap());
+    store.delete(&upper.id).await.unwrap();
+    let kept = store.find(&lower.id).await.unwrap().unwrap();
+    assert_eq!(kept.sess, json!({"who": "lower"}));
+
+    // Whether the second keeps its id depends on the collation; that it has a row of its own not.
+    store.create(&mut upper).await.unwrap();
+    let reader = store.with_life(time::Duration::ZERO);
+    assert_eq!(reader.load(&upper.id).await.unwrap(), Some(upper));
+    assert_eq!(reader.load(&lower.id).await.unwrap(), Some(lower));
+}
+
+async fn neither_debug_output_nor_an_error_names_an_id(db: DatabaseConnection) {
+    let (store, clock) = store::<Model>(db).await;
+    let session = record(clock.now(), [("secret key", json!("secret value"))]);
+    let error = store.save(&session).await.unwrap_err();
+    for text in [format!("{store:?}"), format!("{error} {error:?}")] {
+        assert!(!text.contains(&session.id.to_string()), "{text}");
+        assert!(!text.contains(&store.sid(&session.id)), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}

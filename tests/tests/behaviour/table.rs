@@ -1,0 +1,113 @@
+//! Creating the table, and the statements for a migration.
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryResult, Statement,
+};
+use session_store::{DefaultStore, SeaOrmStore, SessionModel, express_session};
+use tests::{Clock, on_every_database, on_every_database_and_kind, record};
+use tower_sessions::SessionStore;
+
+on_every_database_and_kind!(
+    create_table_is_idempotent,
+    create_table_from_many_processes_at_once_is_fine,
+    the_statements_make_the_table_in_a_migration,
+);
+
+on_every_database!(
+    the_default_entity_is_a_table_of_its_own,
+    create_table_makes_the_index_that_pruning_needs,
+    create_table_adds_a_missing_index_to_a_table_that_is_there,
+);
+
+async fn create_table_is_idempotent<M: SessionModel>(db: DatabaseConnection) {
+    let store = SeaOrmStore::<M>::new(db);
+    store.create_table().await.unwrap();
+    store
+        .create(&mut record(Clock::new().now(), []))
+        .await
+        .unwrap();
+    store.create_table().await.unwrap();
+    assert_eq!(store.count().await.unwrap(), 1);
+}
+
+async fn create_table_from_many_processes_at_once_is_fine<M: SessionModel>(db: DatabaseConnection) {
+    let store = SeaOrmStore::<M>::new(db);
+    let tasks: Vec<_> = (0..6)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.create_table().await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(store.count().await.unwrap(), 0);
+}
+
+async fn the_statements_make_the_table_in_a_migration<M: SessionModel>(db: DatabaseConnection) {
+    let store = SeaOrmStore::<M>::new(db);
+    store.db().execute(&store.table()).await.unwrap();
+    for index in store.indexes() {
+        store.db().execute(&index).await.unwrap();
+    }
+    store
+        .create(&mut record(Clock::new().now(), []))
+        .await
+        .unwrap();
+    // They made what `create_table` would have.
+    store.create_table().await.unwrap();
+    assert_eq!(store.count().await.unwrap(), 1);
+}
+
+async fn the_default_entity_is_a_table_of_its_own(db: DatabaseConnection) {
+    let store = DefaultStore::new(db);
+    store.create_table().await.unwrap();
+    let mut session = record(Clock::new().now(), [("n", 1.into())]);
+    store.create(&mut session).await.unwrap();
+    let row = express_session::Entity::find_by_id(store.sid(&session.id))
+        .one(store.db())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(row.sess, r#"{"n":1}"#);
+    assert_eq!(row.expire, session.expiry_date);
+}
+
+async fn indexes(db: &DatabaseConnection) -> Vec<String> {
+    let backend = db.get_database_backend();
+    let sql = match backend {
+        DbBackend::Postgres => {
+            "SELECT indexdef AS def FROM pg_indexes WHERE tablename = 'express_session'"
+        }
+        DbBackend::MySql => {
+            "SELECT column_name AS def FROM information_schema.statistics \
+             WHERE table_schema = DATABASE() AND table_name = 'express_session'"
+        }
+        _ => "SELECT sql AS def FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+    };
+    let rows = db
+        .query_all_raw(Statement::from_string(backend, sql))
+        .await
+        .unwrap();
+    let def = |row: &QueryResult| row.try_get::<String>("", "def").unwrap();
+    rows.iter()
+        .map(def)
+        .filter(|def| def.contains("expire"))
+        .collect()
+}
+
+async fn create_table_makes_the_index_that_pruning_needs(db: DatabaseConnection) {
+    let store = DefaultStore::new(db);
+    store.create_table().await.unwrap();
+    assert_eq!(indexes(store.db()).await.len(), 1);
+    store.create_table().await.unwrap();
+    assert_eq!(indexes(store.db()).await.len(), 1);
+}
+
+async fn create_table_adds_a_missing_index_to_a_table_that_is_there(db: DatabaseConnection) {
+    let store = DefaultStore::new(db);
+    store.db().execute(&store.table()).await.unwrap();
+    assert!(indexes(store.db()).await.is_empty());
+    store.create_table().await.unwrap();
+    assert_eq!(indexes(store.db()).await.len(), 1);
+}

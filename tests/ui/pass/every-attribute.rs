@@ -1,0 +1,82 @@
+use sea_orm::entity::prelude::*;
+use session_store::{Data, SessionModel};
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
+#[sea_orm(table_name = "session")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    #[session(sid)]
+    pub id: String,
+    #[session(sess)]
+    pub data: Vec<u8>,
+    #[session(expire)]
+    pub ends: ChronoDateTimeUtc,
+    #[session(created_at)]
+    pub born: TimeDateTime,
+    #[session(last_seen)]
+    pub seen: Option<ChronoDateTime>,
+    #[session(version)]
+    pub saves: u32,
+    pub user_id: Option<i32>,
+    #[session(default)]
+    pub visits: i32,
+    #[session(default = "guest".to_owned())]
+    pub role: String,
+    #[session(key = "user-agent")]
+    pub agent: Option<String>,
+    #[session(key = "lang", default = String::from("en"))]
+    pub language: String,
+    #[session(pointer = "/cart/total~1sum")]
+    pub total: Option<i64>,
+    #[session(pointer = "/cart/items/0", default)]
+    pub first: String,
+    #[session(pointer = "/cart/count")]
+    #[session(default = 2 * FEW)]
+    pub count: i64,
+    #[session(with = keys)]
+    pub keys: i64,
+    #[session(with = self::holds::<u8>)]
+    pub empty: Option<bool>,
+    #[session(skip)]
+    pub note: Option<String>,
+    // Named like roles, and yet columns like any other.
+    #[session(key = "sess")]
+    pub sess: Option<Json>,
+    #[session(skip)]
+    pub expire: Option<TimeDate>,
+    pub version: Option<String>,
+    pub created_at: Option<String>,
+}
+
+const FEW: i64 = 3;
+
+fn keys(data: &Data) -> i64 {
+    data.len().try_into().unwrap_or(i64::MAX)
+}
+
+fn holds<T>(data: &Data) -> Option<bool> {
+    Some(data.len() < size_of::<T>())
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+impl ActiveModelBehavior for ActiveModel {}
+
+fn main() {
+    let columns = Model::columns();
+    assert!(matches!(columns.sid, Column::Id));
+    assert!(matches!(columns.sess, Column::Data));
+    assert!(matches!(columns.expire, Column::Ends));
+    assert!(matches!(
+        columns.created_at.map(|at| at.column),
+        Some(Column::Born)
+    ));
+    assert!(matches!(
+        columns.last_seen.map(|at| at.column),
+        Some(Column::Seen)
+    ));
+    assert!(matches!(
+        columns.version.map(|version| version.column),
+        Some(Column::Saves)
+    ));
+}
