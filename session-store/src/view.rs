@@ -32,8 +32,8 @@ pub(crate) struct View<M: SessionModel> {
 struct State {
     /// The session as this request last loaded or saved it.
     known: Option<Known>,
-    /// What became of the session whose row this request deleted.
-    deleted: Option<Deleted>,
+    /// The session that this request deleted last, and what became of it.
+    deleted: Option<(Id, Deleted)>,
     /// The session whose end a load has moved.
     slid: Option<Id>,
 }
@@ -54,6 +54,8 @@ enum Deleted {
     Known(Known),
     /// It was gone already: another request has ended it.
     Gone,
+    /// It was never loaded.
+    Unknown,
 }
 
 impl<M: SessionModel> View<M> {
@@ -175,12 +177,16 @@ impl<M: SessionModel> View<M> {
 
     async fn create_session(&self, record: &mut Record) -> Result<()> {
         let (mine, has_mark) = unmarked(&record.data);
-        // With its mark it is a session that went on: `cycle_id` deletes and creates.
-        let before = self.state().deleted.take().filter(|_| has_mark);
-        let data = match before {
-            None => mine.clone(),
+        let (deleted, before) = self.state().deleted.take().unzip();
+        // After `flush` the record still has the id of the visitor's cookie, who may have chosen it.
+        if deleted == Some(record.id) {
+            record.id = Id::default();
+        }
+        // With its mark it is a session that goes on: `cycle_id` deletes and creates.
+        let data = match before.filter(|_| has_mark) {
             Some(Deleted::Known(known)) => three_way(&known.seen, &mine, &known.stored),
             Some(Deleted::Gone) => return Err(Error::NotFound),
+            Some(Deleted::Unknown) | None => mine.clone(),
         };
         self.store
             .insert(&mut record.id, &data, record.expiry_date)
@@ -199,12 +205,14 @@ impl<M: SessionModel> View<M> {
     async fn delete_session(&self, id: &Id) -> Result<()> {
         let known = self.state().known.take().filter(|known| known.id == *id);
         let Some(mut known) = known else {
-            return self.store.remove(id).await;
+            self.store.remove(id).await?;
+            self.state().deleted = Some((*id, Deleted::Unknown));
+            return Ok(());
         };
         for _ in 0..SAVE_ATTEMPTS {
             let version = Self::has_version().then_some(known.version);
             if self.store.remove_at(id, version).await? {
-                self.state().deleted = Some(Deleted::Known(known));
+                self.state().deleted = Some((*id, Deleted::Known(known)));
                 return Ok(());
             }
             // Saved by another request meanwhile, or gone.
@@ -216,7 +224,7 @@ impl<M: SessionModel> View<M> {
                 None => break,
             }
         }
-        self.state().deleted = Some(Deleted::Gone);
+        self.state().deleted = Some((*id, Deleted::Gone));
         // What is left to delete is a row that has expired, or one that is saved without end.
         self.store.remove(id).await
     }

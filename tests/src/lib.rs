@@ -4,8 +4,10 @@
 mod clock;
 pub mod database;
 pub mod kinds;
+mod visitor;
 
 pub use clock::Clock;
+pub use visitor::Visitor;
 
 use std::collections::HashMap;
 

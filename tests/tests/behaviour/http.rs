@@ -3,17 +3,15 @@
 use std::convert::Infallible;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
 use axum::extract::Path;
-use axum::http::header::{COOKIE, SET_COOKIE};
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{Route, get};
 use sea_orm::DatabaseConnection;
 use session_store::{DefaultStore, express_session};
-use tests::{Clock, on_every_database};
+use tests::{Clock, Visitor, on_every_database};
 use time::Duration;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service};
 use tower_sessions::session::Id;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 
@@ -27,6 +25,7 @@ on_every_database!(
     what_is_inserted_is_got_back_and_can_be_removed,
     clear_empties_the_session,
     clear_before_the_first_read_does_not_adopt_a_planted_id,
+    flush_before_the_first_read_does_not_adopt_a_planted_id,
     cycle_id_moves_the_session_to_a_new_id,
     flush_ends_the_session,
     an_expired_session_is_gone_and_its_id_is_not_used_again,
@@ -77,77 +76,14 @@ where
                 session.insert("user", "root").await.unwrap();
             }),
         )
+        .route(
+            "/flush-then-insert",
+            get(async |session: Session| {
+                session.flush().await.unwrap();
+                session.insert("user", "root").await.unwrap();
+            }),
+        )
         .layer(layer)
-}
-
-/// A browser: it sends the cookie it was last given.
-struct Visitor {
-    app: Router,
-    cookie: Option<String>,
-}
-
-struct Answer {
-    status: StatusCode,
-    body: String,
-    set_cookie: Option<String>,
-}
-
-impl Visitor {
-    fn new(app: &Router) -> Self {
-        Self {
-            app: app.clone(),
-            cookie: None,
-        }
-    }
-
-    fn with_cookie(app: &Router, value: &str) -> Self {
-        Self {
-            app: app.clone(),
-            cookie: Some(format!("id={value}")),
-        }
-    }
-
-    async fn get(&mut self, path: &str) -> Answer {
-        let mut request = Request::get(path);
-        if let Some(cookie) = &self.cookie {
-            request = request.header(COOKIE, cookie);
-        }
-        let request = request.body(Body::empty()).unwrap();
-        let response = self.app.clone().oneshot(request).await.unwrap();
-        let status = response.status();
-        let set_cookie = response
-            .headers()
-            .get(SET_COOKIE)
-            .map(|value| value.to_str().unwrap().to_owned());
-        if let Some(set) = &set_cookie {
-            let pair = set.split(';').next().unwrap();
-            let is_removal = set.contains("Max-Age=0");
-            self.cookie = (!is_removal).then(|| pair.to_owned());
-        }
-        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        Answer {
-            status,
-            body,
-            set_cookie,
-        }
-    }
-
-    async fn ok(&mut self, path: &str) -> String {
-        let answer = self.get(path).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}");
-        answer.body
-    }
-
-    fn id(&self) -> Id {
-        self.cookie
-            .as_deref()
-            .unwrap()
-            .strip_prefix("id=")
-            .unwrap()
-            .parse()
-            .unwrap()
-    }
 }
 
 async fn site(db: DatabaseConnection) -> (DefaultStore, Clock, Router) {
@@ -230,6 +166,16 @@ async fn clear_before_the_first_read_does_not_adopt_a_planted_id(db: DatabaseCon
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(store.find(&planted).await.unwrap().is_none());
     assert_eq!(store.count().await.unwrap(), 0);
+}
+
+async fn flush_before_the_first_read_does_not_adopt_a_planted_id(db: DatabaseConnection) {
+    let (store, _, app) = site(db).await;
+    let planted = Id::default();
+    let mut visitor = Visitor::with_cookie(&app, &planted.to_string());
+    visitor.ok("/flush-then-insert").await;
+    assert_ne!(visitor.id(), planted);
+    assert!(store.find(&planted).await.unwrap().is_none());
+    assert_eq!(visitor.ok("/get/user").await, "root");
 }
 
 async fn cycle_id_moves_the_session_to_a_new_id(db: DatabaseConnection) {
