@@ -82,10 +82,7 @@ pub fn server(variable: &'static str) -> Option<String> {
 
 async fn connect(url: &str, connections: u32) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
-    options
-        .min_connections(1)
-        .max_connections(connections)
-        .sqlx_logging(false);
+    options.min_connections(1).max_connections(connections);
     Database::connect(options)
         .await
         .unwrap_or_else(|error| panic!("{url}: {error}"))

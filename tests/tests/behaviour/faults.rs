@@ -1,9 +1,14 @@
 //! What is not there or does not fit gives a clear error, and never a panic.
 
-use sea_orm::{ColumnTrait, DatabaseConnection};
+use std::time::Duration as StdDuration;
+
+use sea_orm::{
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
+    DatabaseTransaction, DbBackend, Statement, TransactionTrait,
+};
 use serde_json::json;
 use session_store::{DefaultStore, Error, express_session};
-use tests::database::execute;
+use tests::database::{MARIADB_URL, POSTGRES_URL, execute, server};
 use tests::{on_every_database, record};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::SessionStore;
@@ -11,7 +16,11 @@ use tower_sessions::session::Id;
 
 use crate::session::store;
 
-on_every_database!(a_missing_table_is_named, a_missing_column_is_named);
+on_every_database!(
+    a_missing_table_is_named,
+    a_missing_column_is_named,
+    a_killed_connection_costs_no_operation,
+);
 
 #[tokio::test]
 async fn a_disconnected_store_gives_a_clear_error_and_no_panic() {
@@ -96,4 +105,128 @@ async fn a_missing_column_is_named(db: DatabaseConnection) {
             "{error}"
         );
     }
+}
+
+/// Ends every connection to the test's database again and again until the store is done.
+async fn killing<T>(db: &DatabaseConnection, work: impl Future<Output = T>) -> T {
+    let backend = db.get_database_backend();
+    let is_postgres = backend == DbBackend::Postgres;
+    let current = if is_postgres {
+        "current_database()"
+    } else {
+        "DATABASE()"
+    };
+    let select = Statement::from_string(backend, format!("SELECT {current} AS name"));
+    let row = db.query_one_raw(select).await.unwrap().unwrap();
+    let name: String = row.try_get("", "name").unwrap();
+    let url = server(if is_postgres {
+        POSTGRES_URL
+    } else {
+        MARIADB_URL
+    })
+    .unwrap();
+    let killer = Database::connect(url).await.unwrap();
+    let connections = if is_postgres {
+        format!("SELECT pid::bigint AS id FROM pg_stat_activity WHERE datname = '{name}'")
+    } else {
+        format!("SELECT id FROM information_schema.processlist WHERE db = '{name}'")
+    };
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            outcome = &mut work => return outcome,
+            () = tokio::time::sleep(StdDuration::from_millis(50)) => {}
+        }
+        let select = Statement::from_string(backend, connections.clone());
+        for row in killer.query_all_raw(select).await.unwrap() {
+            let id: i64 = row.try_get("", "id").unwrap();
+            let kill = if is_postgres {
+                format!("SELECT pg_terminate_backend({id})")
+            } else {
+                format!("KILL {id}")
+            };
+            // One that has ended by itself meanwhile cannot be killed.
+            let _ = killer.execute_unprepared(&kill).await;
+        }
+    }
+}
+
+async fn a_killed_connection_costs_no_operation(db: DatabaseConnection) {
+    if db.get_database_backend() == DbBackend::Sqlite {
+        return;
+    }
+    let (store, clock) = store::<express_session::Model>(db.clone()).await;
+    let work = async {
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let (store, now) = (store.clone(), clock.now());
+                tokio::spawn(async move {
+                    for _ in 0..20 {
+                        let mut session = record(now, [("n", json!(0))]);
+                        store.create(&mut session).await.unwrap();
+                        for n in 1..10 {
+                            session.data.insert("n".into(), json!(n));
+                            store.save(&session).await.unwrap();
+                            let loaded = store.load(&session.id).await.unwrap().unwrap();
+                            assert_eq!(loaded.data["n"], json!(n));
+                        }
+                        store.delete(&session.id).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    };
+    killing(&db, work).await;
+    assert_eq!(store.count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_busy_sqlite_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/busy.sqlite?mode=rwc", folder.path().display());
+    let connect = async || {
+        let mut options = ConnectOptions::new(&url);
+        // Without the driver's own patience.
+        options
+            .max_connections(1)
+            .map_sqlx_sqlite_opts(|options| options.busy_timeout(StdDuration::ZERO));
+        Database::connect(options).await.unwrap()
+    };
+    let (store, clock) = store::<express_session::Model>(connect().await).await;
+    let other = connect().await;
+    let writing = other.begin().await.unwrap();
+    execute_in(&writing, "DELETE FROM express_session").await;
+    let writer = tokio::spawn({
+        let (store, now) = (store.clone(), clock.now());
+        async move { store.create(&mut record(now, [])).await }
+    });
+    tokio::time::sleep(StdDuration::from_millis(100)).await;
+    assert!(
+        !writer.is_finished(),
+        "the other connection does not hold the lock"
+    );
+    writing.commit().await.unwrap();
+    writer.await.unwrap().unwrap();
+    assert_eq!(store.count().await.unwrap(), 1);
+
+    // What does not pass is reported, in words.
+    let writing = other.begin().await.unwrap();
+    execute_in(&writing, "DELETE FROM express_session").await;
+    let error = store
+        .create(&mut record(clock.now(), []))
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("could not create a session"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("database is locked"), "{error}");
+    writing.rollback().await.unwrap();
+}
+
+async fn execute_in(transaction: &DatabaseTransaction, sql: &str) {
+    transaction.execute_unprepared(sql).await.unwrap();
 }

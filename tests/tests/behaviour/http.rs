@@ -17,7 +17,21 @@ use tower_sessions::{Expiry, Session, SessionManagerLayer};
 
 use crate::session::store;
 
-on_every_database!(
+/// Under either middleware.
+macro_rules! under_both_layers {
+    ($($test:ident),* $(,)?) => {
+        mod store_layer {
+            use super::*;
+            on_every_database!(@ (flavor = "multi_thread", worker_threads = 2) [StoreLayer] $($test),*);
+        }
+        mod bare_layer {
+            use super::*;
+            on_every_database!(@ (flavor = "multi_thread", worker_threads = 2) [BareLayer] $($test),*);
+        }
+    };
+}
+
+under_both_layers!(
     without_a_cookie_nothing_is_stored_until_something_is_inserted,
     a_malformed_cookie_is_no_session,
     an_unknown_id_is_not_adopted,
@@ -25,15 +39,40 @@ on_every_database!(
     what_is_inserted_is_got_back_and_can_be_removed,
     clear_empties_the_session,
     clear_before_the_first_read_does_not_adopt_a_planted_id,
-    flush_before_the_first_read_does_not_adopt_a_planted_id,
     cycle_id_moves_the_session_to_a_new_id,
     flush_ends_the_session,
     an_expired_session_is_gone_and_its_id_is_not_used_again,
+    two_visitors_do_not_meet,
+);
+
+on_every_database!(
+    flush_before_the_first_read_does_not_adopt_a_planted_id,
     the_cookie_lasts_as_long_as_the_session,
     a_visitor_who_only_reads_stays_in_the_table,
-    two_visitors_do_not_meet,
     always_save_saves_what_was_only_read,
 );
+
+trait Mount {
+    fn mount(store: &DefaultStore) -> Router;
+}
+
+/// `store.layer()`.
+struct StoreLayer;
+
+impl Mount for StoreLayer {
+    fn mount(store: &DefaultStore) -> Router {
+        app(store.layer())
+    }
+}
+
+/// tower-sessions' own layer over the store.
+struct BareLayer;
+
+impl Mount for BareLayer {
+    fn mount(store: &DefaultStore) -> Router {
+        app(SessionManagerLayer::new(store.clone()))
+    }
+}
 
 fn app<L>(layer: L) -> Router
 where
@@ -86,14 +125,16 @@ where
         .layer(layer)
 }
 
-async fn site(db: DatabaseConnection) -> (DefaultStore, Clock, Router) {
+async fn site<M: Mount>(db: DatabaseConnection) -> (DefaultStore, Clock, Router) {
     let (store, clock) = store::<express_session::Model>(db).await;
-    let app = app(store.layer());
+    let app = M::mount(&store);
     (store, clock, app)
 }
 
-async fn without_a_cookie_nothing_is_stored_until_something_is_inserted(db: DatabaseConnection) {
-    let (store, _, app) = site(db).await;
+async fn without_a_cookie_nothing_is_stored_until_something_is_inserted<M: Mount>(
+    db: DatabaseConnection,
+) {
+    let (store, _, app) = site::<M>(db).await;
     let mut visitor = Visitor::new(&app);
     assert!(visitor.get("/").await.set_cookie.is_none());
     assert!(visitor.get("/get/name").await.set_cookie.is_none());
@@ -103,8 +144,8 @@ async fn without_a_cookie_nothing_is_stored_until_something_is_inserted(db: Data
     assert_eq!(store.count().await.unwrap(), 1);
 }
 
-async fn a_malformed_cookie_is_no_session(db: DatabaseConnection) {
-    let (store, _, app) = site(db).await;
+async fn a_malformed_cookie_is_no_session<M: Mount>(db: DatabaseConnection) {
+    let (store, _, app) = site::<M>(db).await;
     for cookie in [
         "",
         "x",
@@ -119,8 +160,8 @@ async fn a_malformed_cookie_is_no_session(db: DatabaseConnection) {
     }
 }
 
-async fn an_unknown_id_is_not_adopted(db: DatabaseConnection) {
-    let (store, _, app) = site(db).await;
+async fn an_unknown_id_is_not_adopted<M: Mount>(db: DatabaseConnection) {
+    let (store, _, app) = site::<M>(db).await;
     let planted = Id::default();
     let mut visitor = Visitor::with_cookie(&app, &planted.to_string());
     visitor.ok("/insert/name/ann").await;
@@ -129,16 +170,16 @@ async fn an_unknown_id_is_not_adopted(db: DatabaseConnection) {
     assert_eq!(visitor.ok("/get/name").await, "ann");
 }
 
-async fn the_stored_sid_is_refused_as_a_cookie(db: DatabaseConnection) {
-    let (store, _, app) = site(db).await;
+async fn the_stored_sid_is_refused_as_a_cookie<M: Mount>(db: DatabaseConnection) {
+    let (store, _, app) = site::<M>(db).await;
     let mut visitor = Visitor::new(&app);
     visitor.ok("/insert/name/ann").await;
     let mut thief = Visitor::with_cookie(&app, &store.sid(&visitor.id()));
     assert_eq!(thief.ok("/get/name").await, "nothing");
 }
 
-async fn what_is_inserted_is_got_back_and_can_be_removed(db: DatabaseConnection) {
-    let (_, _, app) = site(db).await;
+async fn what_is_inserted_is_got_back_and_can_be_removed<M: Mount>(db: DatabaseConnection) {
+    let (_, _, app) = site::<M>(db).await;
     let mut visitor = Visitor::new(&app);
     visitor.ok("/insert/name/ann").await;
     visitor.ok("/insert/city/rome").await;
@@ -148,8 +189,8 @@ async fn what_is_inserted_is_got_back_and_can_be_removed(db: DatabaseConnection)
     assert_eq!(visitor.ok("/get/city").await, "rome");
 }
 
-async fn clear_empties_the_session(db: DatabaseConnection) {
-    let (store, _, app) = site(db).await;
+async fn clear_empties_the_session<M: Mount>(db: DatabaseConnection) {
+    let (store, _, app) = site::<M>(db).await;
     let mut visitor = Visitor::new(&app);
     visitor.ok("/insert/name/ann").await;
     visitor.ok("/clear").await;
@@ -158,8 +199,8 @@ async fn clear_empties_the_session(db: DatabaseConnection) {
     assert_eq!(row.sess, "{}");
 }
 
-async fn clear_before_the_first_read_does_not_adopt_a_planted_id(db: DatabaseConnection) {
-    let (store, _, app) = site(db).await;
+async fn clear_before_the_first_read_does_not_adopt_a_planted_id<M: Mount>(db: DatabaseConnection) {
+    let (store, _, app) = site::<M>(db).await;
     let planted = Id::default();
     let mut visitor = Visitor::with_cookie(&app, &planted.to_string());
     let answer = visitor.get("/clear-then-insert").await;
@@ -169,7 +210,7 @@ async fn clear_before_the_first_read_does_not_adopt_a_planted_id(db: DatabaseCon
 }
 
 async fn flush_before_the_first_read_does_not_adopt_a_planted_id(db: DatabaseConnection) {
-    let (store, _, app) = site(db).await;
+    let (store, _, app) = site::<StoreLayer>(db).await;
     let planted = Id::default();
     let mut visitor = Visitor::with_cookie(&app, &planted.to_string());
     visitor.ok("/flush-then-insert").await;
@@ -178,8 +219,8 @@ async fn flush_before_the_first_read_does_not_adopt_a_planted_id(db: DatabaseCon
     assert_eq!(visitor.ok("/get/user").await, "root");
 }
 
-async fn cycle_id_moves_the_session_to_a_new_id(db: DatabaseConnection) {
-    let (store, _, app) = site(db).await;
+async fn cycle_id_moves_the_session_to_a_new_id<M: Mount>(db: DatabaseConnection) {
+    let (store, _, app) = site::<M>(db).await;
     let mut visitor = Visitor::new(&app);
     visitor.ok("/insert/name/ann").await;
     let before = visitor.id();
@@ -191,8 +232,8 @@ async fn cycle_id_moves_the_session_to_a_new_id(db: DatabaseConnection) {
     assert_eq!(store.count().await.unwrap(), 1);
 }
 
-async fn flush_ends_the_session(db: DatabaseConnection) {
-    let (store, _, app) = site(db).await;
+async fn flush_ends_the_session<M: Mount>(db: DatabaseConnection) {
+    let (store, _, app) = site::<M>(db).await;
     let mut visitor = Visitor::new(&app);
     visitor.ok("/insert/name/ann").await;
     let before = visitor.id();
@@ -203,8 +244,8 @@ async fn flush_ends_the_session(db: DatabaseConnection) {
     assert_eq!(old.ok("/get/name").await, "nothing");
 }
 
-async fn an_expired_session_is_gone_and_its_id_is_not_used_again(db: DatabaseConnection) {
-    let (store, clock, app) = site(db).await;
+async fn an_expired_session_is_gone_and_its_id_is_not_used_again<M: Mount>(db: DatabaseConnection) {
+    let (store, clock, app) = site::<M>(db).await;
     let mut visitor = Visitor::new(&app);
     visitor.ok("/insert/name/ann").await;
     let before = visitor.id();
@@ -218,7 +259,7 @@ async fn an_expired_session_is_gone_and_its_id_is_not_used_again(db: DatabaseCon
 }
 
 async fn the_cookie_lasts_as_long_as_the_session(db: DatabaseConnection) {
-    let (store, clock, _) = site(db).await;
+    let (store, clock, _) = site::<StoreLayer>(db).await;
     let max_age = async |app: Router| {
         let set = Visitor::new(&app)
             .get("/insert/name/ann")
@@ -242,7 +283,7 @@ async fn the_cookie_lasts_as_long_as_the_session(db: DatabaseConnection) {
 }
 
 async fn a_visitor_who_only_reads_stays_in_the_table(db: DatabaseConnection) {
-    let (store, clock, _) = site(db).await;
+    let (store, clock, _) = site::<StoreLayer>(db).await;
     let store = store.with_life(Duration::hours(1));
     let mut visitor = Visitor::new(&app(store.layer()));
     visitor.ok("/insert/name/ann").await;
@@ -254,8 +295,8 @@ async fn a_visitor_who_only_reads_stays_in_the_table(db: DatabaseConnection) {
     assert_eq!(visitor.ok("/get/name").await, "nothing");
 }
 
-async fn two_visitors_do_not_meet(db: DatabaseConnection) {
-    let (store, _, app) = site(db).await;
+async fn two_visitors_do_not_meet<M: Mount>(db: DatabaseConnection) {
+    let (store, _, app) = site::<M>(db).await;
     let (mut ann, mut bob) = (Visitor::new(&app), Visitor::new(&app));
     ann.ok("/insert/name/ann").await;
     bob.ok("/insert/name/bob").await;
@@ -267,7 +308,7 @@ async fn two_visitors_do_not_meet(db: DatabaseConnection) {
 }
 
 async fn always_save_saves_what_was_only_read(db: DatabaseConnection) {
-    let (store, _, _) = site(db).await;
+    let (store, _, _) = site::<StoreLayer>(db).await;
     let app = app(store
         .with_life(Duration::hours(1))
         .layer()
