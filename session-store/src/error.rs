@@ -1,13 +1,16 @@
 //! Everything that can go wrong, in one enum, with its source.
 
+use std::fmt;
+
 use sea_orm::{DbErr, SqlErr};
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error of a [`SeaOrmStore`](crate::SeaOrmStore).
 ///
-/// No message holds a session id, plain or hashed, or a value of a session's data.
-#[derive(Debug, thiserror::Error)]
+/// Neither its message nor its `Debug` output holds a session id, plain or hashed, or a value of a
+/// session's data.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The store was built on a connection that is not connected.
@@ -97,7 +100,9 @@ pub enum Error {
     Extras(#[source] BoxError),
 
     /// The database refused a statement or could not be reached.
-    #[error("could not {operation}: {source}")]
+    ///
+    /// The message leaves out what the database quotes of the values it was given; the source has it.
+    #[error("could not {operation}: {}", without_values(&source.to_string()))]
     Database {
         /// What the store was doing, in words.
         operation: &'static str,
@@ -119,6 +124,26 @@ impl Error {
     }
 }
 
+/// The message, because the derived output of PostgreSQL's errors shows the row they are about.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({self})")
+    }
+}
+
+/// A database's message without a value that it quotes: `Incorrect string value: 'x' for column …`,
+/// `invalid input value for enum role: "x"`.
+pub(crate) fn without_values(message: &str) -> String {
+    for quote in ['\'', '"'] {
+        if let Some((before, quoted)) = message.split_once(&format!(": {quote}"))
+            && let Some((_, after)) = quoted.rsplit_once(quote)
+        {
+            return format!("{before}: …{after}");
+        }
+    }
+    message.to_owned()
+}
+
 /// The constraint in a database's message about a unique violation.
 ///
 /// MySQL puts the duplicate value, which is session data, before the name of the key.
@@ -130,7 +155,31 @@ fn constraint(message: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::constraint;
+    use super::{constraint, without_values};
+
+    #[test]
+    fn a_message_is_given_without_the_values_it_quotes() {
+        for (message, given) in [
+            (
+                "Incorrect string value: 'hun\\'ter2' for column `db`.`session`.`ua` at row 1",
+                "Incorrect string value: … for column `db`.`session`.`ua` at row 1",
+            ),
+            (
+                "invalid input value for enum role: \"hunter2\"",
+                "invalid input value for enum role: …",
+            ),
+            (
+                "relation \"session\" does not exist",
+                "relation \"session\" does not exist",
+            ),
+            (
+                "Data too long for column 'sess' at row 1",
+                "Data too long for column 'sess' at row 1",
+            ),
+        ] {
+            assert_eq!(without_values(message), given);
+        }
+    }
 
     #[test]
     fn a_unique_violation_is_named_without_the_value() {

@@ -42,6 +42,9 @@ pub use store::SeaOrmStore;
 /// A store over the [default entity](express_session).
 pub type DefaultStore = SeaOrmStore<express_session::Model>;
 
+#[doc = include_str!("../docs/guarantees.md")]
+pub mod guarantees {}
+
 /// What the derived code is made of; no part of the public API.
 #[doc(hidden)]
 pub mod __private {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sea_orm::{DbBackend, DbErr, RuntimeErr, SqlxError};
 
+use crate::error::without_values;
+
 /// How often a statement is sent again. With the pauses that is up to two and a half seconds, in
 /// which a database that restarts is usually back.
 const RETRIES: u32 = 8;
@@ -39,7 +41,12 @@ impl Retry {
         let pause = FIRST_PAUSE * 2_u32.pow(self.failures);
         self.failures += 1;
         self.may_have_run |= fault == Fault::Connection;
-        tracing::debug!(attempt = self.failures, %error, "retrying a statement");
+        let words = without_values(&error.to_string());
+        tracing::debug!(
+            attempt = self.failures,
+            error = words,
+            "retrying a statement"
+        );
         // Half of it is random: who was refused together should not come back together.
         tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         Ok(())

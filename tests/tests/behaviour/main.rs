@@ -4,6 +4,7 @@ mod columns;
 mod directory;
 mod extras;
 mod faults;
+mod guarantees;
 mod http;
 mod layer;
 mod life;

@@ -203,6 +203,17 @@ async fn faults(store: &SeaOrmStore<session::Model>, secrets: &mut Vec<Id>, log:
     let error = store.load(&one.id).await.unwrap_err();
     note(&error, error.to_string());
 
+    if store.db().get_database_backend() != DbBackend::Sqlite {
+        // PostgreSQL adds the whole row to its error.
+        store.clear().await.unwrap();
+        let check = "ALTER TABLE session ADD CONSTRAINT young CHECK (age < 100)";
+        execute(store.db(), check).await;
+        twin.data.insert("age".into(), json!(200));
+        let error = store.create(&mut twin).await.unwrap_err();
+        assert!(error.to_string().contains("young"), "{error}");
+        note(&error, error.to_string());
+    }
+
     execute(store.db(), "ALTER TABLE session RENAME COLUMN sess TO away").await;
     for error in [
         store.save(&one).await.unwrap_err(),

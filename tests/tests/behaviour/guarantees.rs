@@ -1,0 +1,38 @@
+//! The page of guarantees names tests that exist.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn each_guarantee_names_a_test_that_exists() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let page = include_str!("../../../session-store/docs/guarantees.md");
+    let mut named = 0;
+    for row in page
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('`'))
+    {
+        let cell = row
+            .trim_end_matches(" |")
+            .rsplit_once(" | ")
+            .map_or(row, |(_, cell)| cell);
+        for name in cell
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|name| !name.contains('/'))
+        {
+            let (file, function) = match name.split_once("::") {
+                Some((module, function)) => (format!("behaviour/{module}.rs"), function),
+                None => ("leaks/main.rs".to_owned(), name),
+            };
+            let source = fs::read_to_string(tests.join(&file)).unwrap();
+            let is_there = [format!("fn {function}("), format!("fn {function}<")]
+                .iter()
+                .any(|head| source.contains(head));
+            assert!(is_there, "{file} has no test {function}");
+            named += 1;
+        }
+    }
+    assert!(named > 40, "only {named} tests were found on the page");
+}
