@@ -70,6 +70,7 @@ mod session {
         #[sea_orm(indexed)]
         pub user_id: Option<i32>,
         /// Filled from the session key `user_agent`.
+        #[sea_orm(column_type = "Text", nullable)]
         pub user_agent: Option<String>,
         #[session(created_at)]
         pub created_at: TimeDateTimeWithTimeZone,

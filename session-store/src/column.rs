@@ -9,7 +9,7 @@ use crate::record::{Data, Record};
 
 /// The type of a `sid` column: `String`, or a newtype of yours around it.
 #[diagnostic::on_unimplemented(
-    message = "a session's `sid` column cannot be a `{Self}`",
+    message = "a session's `sid` column cannot be of type `{Self}`",
     label = "write `String` here",
     note = "the sid is 64 characters of text; for a type of your own implement `session_store::SidColumn`"
 )]
@@ -57,7 +57,7 @@ impl SidColumn for String {
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "a session's `sess` column cannot be a `{Self}`",
+    message = "a session's `sess` column cannot be of type `{Self}`",
     label = "write `Json`, `String` or `Vec<u8>` here",
     note = "for a type of your own implement `session_store::SessColumn`"
 )]
@@ -120,7 +120,7 @@ impl SessColumn for Vec<u8> {
 ///
 /// A type without a zone holds UTC.
 #[diagnostic::on_unimplemented(
-    message = "a session's timestamp column cannot be a `{Self}`",
+    message = "a session's timestamp column cannot be of type `{Self}`",
     label = "write `TimeDateTimeWithTimeZone` here",
     note = "chrono's types need the feature `chrono` of `session-store`; \
             for a type of your own implement `session_store::TimestampColumn`"
@@ -207,7 +207,7 @@ mod chrono_types {
 
 /// The type of a `#[session(version)]` column: an integer.
 #[diagnostic::on_unimplemented(
-    message = "a session's version column cannot be a `{Self}`",
+    message = "a session's version column cannot be of type `{Self}`",
     label = "write `i64` here",
     note = "a version counts the saves of a session, so it is an integer"
 )]

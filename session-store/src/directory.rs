@@ -68,17 +68,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// [`Error::Disconnected`] or [`Error::Database`].
     pub async fn count(&self) -> Result<u64> {
-        const OPERATION: &str = "count the sessions";
-        let mut retry = self.retry();
-        loop {
-            match self.active().count(self.connection()?).await {
-                Ok(count) => return Ok(count),
-                Err(error) => retry
-                    .after(error)
-                    .await
-                    .map_err(Error::database(OPERATION))?,
-            }
-        }
+        let (db, sessions) = (self.connection()?, self.active());
+        self.retry()
+            .run("count the sessions", || sessions.clone().count(db))
+            .await
     }
 
     /// Ends every session and returns how many rows that were.

@@ -146,11 +146,15 @@ pub(crate) fn without_values(message: &str) -> String {
 
 /// The constraint in a database's message about a unique violation.
 ///
-/// MySQL puts the duplicate value, which is session data, before the name of the key.
+/// MySQL puts the duplicate value, which is session data, before the name of the key, both in single
+/// quotes, in the language of the server.
 fn constraint(message: &str) -> &str {
-    message
-        .rsplit_once(" for key ")
-        .map_or(message, |(_, key)| key)
+    if message.contains('\'') {
+        let key = message.trim_end_matches(')').rsplit(' ').next();
+        key.unwrap_or("a unique key")
+    } else {
+        message
+    }
 }
 
 #[cfg(test)]
@@ -185,6 +189,10 @@ mod tests {
     fn a_unique_violation_is_named_without_the_value() {
         assert_eq!(
             constraint("Duplicate entry 'ann@example.com for key x' for key 'email'"),
+            "'email'"
+        );
+        assert_eq!(
+            constraint("Doppelter Eintrag 'ann@example.com' für Schlüssel 'email'"),
             "'email'"
         );
         assert_eq!(

@@ -31,16 +31,21 @@ impl<M: SessionModel> SeaOrmStore<M> {
         operation: &'static str,
         statement: &impl StatementBuilder,
     ) -> Result<u64> {
-        let mut retry = self.retry();
-        loop {
-            match self.connection()?.execute(statement).await {
-                Ok(done) => return Ok(done.rows_affected()),
-                Err(error) => retry
-                    .after(error)
-                    .await
-                    .map_err(Error::database(operation))?,
-            }
-        }
+        self.execute_with(&mut self.retry(), operation, statement)
+            .await
+    }
+
+    /// As [`execute`](Self::execute), for a statement whose outcome depends on whether an earlier
+    /// attempt has reached the database.
+    pub(crate) async fn execute_with(
+        &self,
+        retry: &mut Retry,
+        operation: &'static str,
+        statement: &impl StatementBuilder,
+    ) -> Result<u64> {
+        let db = self.connection()?;
+        let done = retry.run(operation, || db.execute(statement)).await?;
+        Ok(done.rows_affected())
     }
 
     pub(crate) async fn query_one(
@@ -48,16 +53,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
         operation: &'static str,
         statement: &impl StatementBuilder,
     ) -> Result<Option<QueryResult>> {
-        let mut retry = self.retry();
-        loop {
-            match self.connection()?.query_one(statement).await {
-                Ok(row) => return Ok(row),
-                Err(error) => retry
-                    .after(error)
-                    .await
-                    .map_err(Error::database(operation))?,
-            }
-        }
+        let db = self.connection()?;
+        self.retry()
+            .run(operation, || db.query_one(statement))
+            .await
     }
 
     pub(crate) async fn query_all(
@@ -65,16 +64,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
         operation: &'static str,
         statement: &impl StatementBuilder,
     ) -> Result<Vec<QueryResult>> {
-        let mut retry = self.retry();
-        loop {
-            match self.connection()?.query_all(statement).await {
-                Ok(rows) => return Ok(rows),
-                Err(error) => retry
-                    .after(error)
-                    .await
-                    .map_err(Error::database(operation))?,
-            }
-        }
+        let db = self.connection()?;
+        self.retry()
+            .run(operation, || db.query_all(statement))
+            .await
     }
 
     pub(crate) fn retry(&self) -> Retry {

@@ -122,14 +122,17 @@ fn is_timestamp(value: &Value) -> bool {
 /// The drivers write `2026-11-23 14:00:00.5`, `…T14:00:00Z`, `…T14:00:00.5Z`, `…T14:00:00.500+02:00`:
 /// fractions of any length, a zone or none. SQLite's date functions read them all but round to
 /// milliseconds, so they convert only the whole seconds, and only where there is an offset; the
-/// digits of the fraction, which no offset changes, are appended without their trailing zeros.
+/// digits of the fraction, which no offset changes, are appended without their trailing zeros. They
+/// also read a text without seconds, and an integer as a Unix time.
 fn sort_key(text: Expr) -> Expr {
     Expr::cust_with_exprs(
-        "CASE WHEN substr(?, -6, 1) IN ('+', '-') \
+        "CASE WHEN typeof(?) = 'integer' THEN strftime('%Y-%m-%dT%H:%M:%S', ?, 'unixepoch') \
+         WHEN substr(?, 17, 1) <> ':' THEN strftime('%Y-%m-%dT%H:%M:%S', ?) \
+         WHEN substr(?, -6, 1) IN ('+', '-') \
          THEN strftime('%Y-%m-%dT%H:%M:%S', substr(?, 1, 19) || substr(?, -6)) \
          || rtrim(substr(?, 20, length(?) - 25), '0.') \
-         ELSE substr(?, 1, 10) || 'T' || substr(?, 12, 8) || rtrim(substr(?, 20), 'Z0.') END",
-        std::iter::repeat_n(text, 8),
+         ELSE substr(?, 1, 10) || 'T' || substr(?, 12, 8) || rtrim(substr(?, 20), 'Zz0.') END",
+        std::iter::repeat_n(text, 12),
     )
 }
 

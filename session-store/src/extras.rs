@@ -4,12 +4,25 @@ use std::fmt;
 use std::sync::Arc;
 
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, Value as SqlValue};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{BoxError, Error, Result};
 use crate::model::{ActiveModel, SessionModel};
 use crate::record::Record;
+
+/// The type of an extra column that is filled from a session key or a JSON pointer: what serde reads
+/// from JSON and SeaORM writes to the database.
+#[diagnostic::on_unimplemented(
+    message = "a column cannot be filled with a `{Self}` from the session",
+    label = "not read from a session key",
+    note = "derive `serde::Deserialize` for it, or make the value with `#[session(with = path)]`, \
+            or leave the column alone with `#[session(skip)]`"
+)]
+pub trait ExtraColumn: DeserializeOwned + Into<SqlValue> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + Into<SqlValue>> ExtraColumn for T {}
 
 /// An extra column as the derive sees it: which one, and the type of its field in the user's words.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +39,11 @@ impl<C: ColumnTrait> Extra<C> {
     /// # Errors
     ///
     /// The column is required and the session has no such key, or its value is no `T`.
-    pub fn from_key<T>(self, record: &Record<'_>, key: &str) -> Result<ActiveValue<T>>
-    where
-        T: for<'de> Deserialize<'de> + Into<SqlValue>,
-    {
+    pub fn from_key<T: ExtraColumn>(
+        self,
+        record: &Record<'_>,
+        key: &str,
+    ) -> Result<ActiveValue<T>> {
         match record.data.get(key) {
             Some(value) => self.read(value, &Origin::Key(key)),
             None => self.missing(&Origin::Key(key)),
@@ -41,10 +55,11 @@ impl<C: ColumnTrait> Extra<C> {
     /// # Errors
     ///
     /// The column is required and there is nothing, or what is there is no `T`.
-    pub fn from_pointer<T>(self, record: &Record<'_>, pointer: &str) -> Result<ActiveValue<T>>
-    where
-        T: for<'de> Deserialize<'de> + Into<SqlValue>,
-    {
+    pub fn from_pointer<T: ExtraColumn>(
+        self,
+        record: &Record<'_>,
+        pointer: &str,
+    ) -> Result<ActiveValue<T>> {
         match point(record, pointer) {
             Some(value) => self.read(value, &Origin::Pointer(pointer)),
             None => self.missing(&Origin::Pointer(pointer)),
@@ -56,15 +71,12 @@ impl<C: ColumnTrait> Extra<C> {
     /// # Errors
     ///
     /// The key's value is no `T`.
-    pub fn from_key_or<T>(
+    pub fn from_key_or<T: ExtraColumn>(
         self,
         record: &Record<'_>,
         key: &str,
         default: impl FnOnce() -> T,
-    ) -> Result<ActiveValue<T>>
-    where
-        T: for<'de> Deserialize<'de> + Into<SqlValue>,
-    {
+    ) -> Result<ActiveValue<T>> {
         match record.data.get(key) {
             Some(value) => self.read(value, &Origin::Key(key)),
             None => Ok(ActiveValue::Set(default())),
@@ -76,35 +88,26 @@ impl<C: ColumnTrait> Extra<C> {
     /// # Errors
     ///
     /// What is there is no `T`.
-    pub fn from_pointer_or<T>(
+    pub fn from_pointer_or<T: ExtraColumn>(
         self,
         record: &Record<'_>,
         pointer: &str,
         default: impl FnOnce() -> T,
-    ) -> Result<ActiveValue<T>>
-    where
-        T: for<'de> Deserialize<'de> + Into<SqlValue>,
-    {
+    ) -> Result<ActiveValue<T>> {
         match point(record, pointer) {
             Some(value) => self.read(value, &Origin::Pointer(pointer)),
             None => Ok(ActiveValue::Set(default())),
         }
     }
 
-    fn read<T>(self, value: &Value, origin: &Origin<'_>) -> Result<ActiveValue<T>>
-    where
-        T: for<'de> Deserialize<'de> + Into<SqlValue>,
-    {
+    fn read<T: ExtraColumn>(self, value: &Value, origin: &Origin<'_>) -> Result<ActiveValue<T>> {
         // serde's own message is dropped: it quotes the value.
         T::deserialize(value)
             .map(ActiveValue::Set)
             .map_err(|_| self.error(origin, &format!("it holds {}, which is no", kind(value))))
     }
 
-    fn missing<T>(self, origin: &Origin<'_>) -> Result<ActiveValue<T>>
-    where
-        T: for<'de> Deserialize<'de> + Into<SqlValue>,
-    {
+    fn missing<T: ExtraColumn>(self, origin: &Origin<'_>) -> Result<ActiveValue<T>> {
         // A column that may be NULL is emptied; one that may not is never given a JSON null
         // instead, which a `Json` field would take.
         if self.column.def().is_null()

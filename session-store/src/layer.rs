@@ -92,6 +92,16 @@ impl<M: SessionModel> SessionLayer<M> {
     }
 
     /// Whether requests that other sites cause carry the cookie; [`SameSite::Strict`] unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
+    /// use tower_sessions::cookie::SameSite;
+    ///
+    /// // A visitor who follows a link from another site is signed in.
+    /// let layer = store.layer().with_same_site(SameSite::Lax);
+    /// ```
     #[must_use]
     pub fn with_same_site(self, same_site: SameSite) -> Self {
         self.with_cookie(|cookie| cookie.same_site = same_site)
@@ -131,15 +141,15 @@ impl<M: SessionModel> SessionLayer<M> {
         self
     }
 
-    /// Signs the cookie: one that this key did not sign is no session, and asks the database
-    /// nothing.
+    /// Signs the cookie with a `tower_sessions::cookie::Key`: one that this key did not sign is no
+    /// session, and asks the database nothing.
     #[cfg(feature = "signed")]
     #[must_use]
     pub fn with_signed(self, key: Key) -> Self {
         self.with_cookie(|cookie| cookie.seal = Seal::Signed(key))
     }
 
-    /// Encrypts and signs the cookie.
+    /// Encrypts and signs the cookie with a `tower_sessions::cookie::Key`.
     #[cfg(feature = "private")]
     #[must_use]
     pub fn with_private(self, key: Key) -> Self {
@@ -235,7 +245,7 @@ where
 }
 
 /// Between tower-sessions' middleware and the application: sets the cookie of a session that has
-/// slid. The middleware, which comes after, replaces or removes it where the session was changed.
+/// slid, which the middleware, coming after, replaces or removes where the session was changed.
 #[derive(Clone)]
 struct Renew<S, M: SessionModel> {
     inner: S,
@@ -247,6 +257,7 @@ impl<ReqBody, ResBody, S, M> Service<Request<ReqBody>> for Renew<S, M>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     S::Future: Send + 'static,
+    ResBody: Send,
     M: SessionModel,
 {
     type Response = S::Response;
@@ -265,15 +276,30 @@ where
         let response = self.inner.call(request);
         Box::pin(async move {
             let response = response.await?;
-            if let (Some(cookies), Some(session)) = (cookies, session)
-                && let Some(slid) = view.slid()
-                // Not if the request has ended it, or moved it to another id.
-                && session.id() == Some(slid)
-            {
-                layer.cookie.renew(&cookies, slid, layer.store.life().get());
+            if let (Some(cookies), Some(session)) = (cookies, session) {
+                replace_unknown(&session, &view).await;
+                // Not if the request has ended the session, or moved it to another id.
+                if let Some(slid) = view.slid()
+                    && session.id() == Some(slid)
+                {
+                    let life = layer.store.life().get();
+                    layer.cookie.renew(&cookies, slid, life);
+                }
             }
             Ok(response)
         })
+    }
+}
+
+/// Gives a session that was changed before it was read, by `clear`, a new id if that of the visitor's
+/// cookie is none of the store's: saved under it, it would be refused until the cookie is gone.
+async fn replace_unknown<M: SessionModel>(session: &Session, view: &View<M>) {
+    if session.is_modified()
+        && let Some(id) = session.id()
+        && let Ok(false) = view.has(&id).await
+        && let Err(error) = session.cycle_id().await
+    {
+        tracing::warn!(%error, "a session keeps an id that is not known");
     }
 }
 

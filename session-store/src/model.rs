@@ -101,8 +101,11 @@ impl<M: SessionModel> Version<M> {
         }
     }
 
-    pub(crate) fn value(&self, count: i64) -> Option<Value> {
-        (self.value)(count)
+    pub(crate) fn value(&self, count: i64) -> Result<Value> {
+        (self.value)(count).ok_or_else(|| Error::Encode {
+            column: self.column.as_str().to_owned(),
+            source: format!("its type cannot count to {count}").into(),
+        })
     }
 
     pub(crate) fn read(&self, row: &QueryResult, index: usize) -> Result<i64> {

@@ -1,22 +1,26 @@
 //! Which errors of a database pass by themselves, and how long to wait for that.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::{DbBackend, DbErr, RuntimeErr, SqlxError};
 
-use crate::error::without_values;
+use crate::error::{Error, Result, without_values};
 
-/// How often a statement is sent again. With the pauses that is up to two and a half seconds, in
-/// which a database that restarts is usually back.
-const RETRIES: u32 = 8;
+/// How long a statement is sent again, from the first attempt on: a database that restarts is usually
+/// back by then. Time and not attempts alone, because a driver may itself have waited in each.
+const PATIENCE: Duration = Duration::from_millis(2500);
 
 /// The pause before the first retry; each following one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// The pauses of the first eight retries add up to the patience.
+const RETRIES: u32 = 8;
 
 /// The attempts at one statement.
 #[derive(Debug)]
 pub(crate) struct Retry {
     backend: DbBackend,
+    started: Instant,
     failures: u32,
     may_have_run: bool,
 }
@@ -25,18 +29,42 @@ impl Retry {
     pub(crate) fn new(backend: DbBackend) -> Self {
         Self {
             backend,
+            started: Instant::now(),
             failures: 0,
             may_have_run: false,
         }
     }
 
-    /// Waits before the next attempt, or gives the error back if there should be none.
-    pub(crate) async fn after(&mut self, error: DbErr) -> Result<(), DbErr> {
-        let Some(fault) = transient(&error, self.backend) else {
-            return Err(error);
-        };
-        if self.failures == RETRIES {
-            return Err(error);
+    /// Sends a statement until it has an outcome that waiting does not change.
+    pub(crate) async fn run<T, F>(
+        &mut self,
+        operation: &'static str,
+        send: impl Fn() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = std::result::Result<T, DbErr>>,
+    {
+        loop {
+            match send().await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => match self.pause_after(&error) {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(Error::database(operation)(error)),
+                },
+            }
+        }
+    }
+
+    /// Whether the connection was lost in an earlier attempt, which may have reached the database.
+    pub(crate) fn may_have_run(&self) -> bool {
+        self.may_have_run
+    }
+
+    /// How long to wait before the next attempt, if there should be one.
+    fn pause_after(&mut self, error: &DbErr) -> Option<Duration> {
+        let fault = transient(error, self.backend)?;
+        if self.failures == RETRIES || self.started.elapsed() >= PATIENCE {
+            return None;
         }
         let pause = FIRST_PAUSE * 2_u32.pow(self.failures);
         self.failures += 1;
@@ -48,13 +76,7 @@ impl Retry {
             "retrying a statement"
         );
         // Half of it is random: who was refused together should not come back together.
-        tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-        Ok(())
-    }
-
-    /// Whether the connection was lost in an earlier attempt, which may have reached the database.
-    pub(crate) fn may_have_run(&self) -> bool {
-        self.may_have_run
+        Some(pause.mul_f64(0.5 + fastrand::f64() / 2.0))
     }
 }
 
@@ -99,15 +121,12 @@ fn postgres(code: &str) -> Option<Fault> {
     }
 }
 
-/// By SQLSTATE; some faults share theirs with others and are told by their words alone.
+/// By SQLSTATE; one fault shares its with others and is told by its words, where they are English.
 fn mysql(code: &str, message: &str) -> Option<Fault> {
     match code {
         // A deadlock.
         "40001" => Some(Fault::Contention),
-        "HY000"
-            if message.starts_with("Lock wait timeout exceeded")
-                || message.starts_with("Record has changed since last read") =>
-        {
+        "HY000" if message.starts_with("Record has changed since last read") => {
             Some(Fault::Contention)
         }
         // The query was interrupted, the connection was killed.
@@ -137,10 +156,8 @@ mod tests {
         assert_eq!(postgres("23505"), None);
         assert_eq!(postgres("42P01"), None);
         assert_eq!(mysql("40001", "Deadlock found"), Some(Fault::Contention));
-        assert_eq!(
-            mysql("HY000", "Lock wait timeout exceeded; try"),
-            Some(Fault::Contention)
-        );
+        // The server has waited already, for longer than anyone should.
+        assert_eq!(mysql("HY000", "Lock wait timeout exceeded; try"), None);
         assert_eq!(mysql("HY000", "The table is full"), None);
         assert_eq!(
             mysql("70100", "Connection was killed"),

@@ -2,8 +2,8 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, Query, UpdateStatement};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityName, EntityTrait, QueryFilter, QueryResult,
-    QuerySelect, QueryTrait, TryGetable,
+    ColumnTrait, Condition, EntityName, EntityTrait, QueryFilter, QueryResult, QuerySelect,
+    QueryTrait, TryGetable,
 };
 use time::OffsetDateTime;
 use tower_sessions::session::Id;
@@ -53,24 +53,15 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Returns whether the row was inserted; not if the id is taken.
     async fn try_insert(&self, id: &Id, insert: &InsertStatement) -> Result<bool> {
         let mut retry = self.retry();
-        loop {
-            let Err(error) = self.connection()?.execute(insert).await else {
-                return Ok(true);
-            };
-            match Error::database("create a session")(error) {
-                // Which of two unique columns it was is said by each database in its own words.
-                Error::Unique { .. } if self.is_taken(id).await? => {
-                    // By this very row, if the connection was lost after it was inserted.
-                    return Ok(retry.may_have_run());
-                }
-                Error::Database { source, operation } => {
-                    retry
-                        .after(source)
-                        .await
-                        .map_err(Error::database(operation))?;
-                }
-                error => return Err(error),
-            }
+        match self
+            .execute_with(&mut retry, "create a session", insert)
+            .await
+        {
+            Ok(_) => Ok(true),
+            // Which of two unique columns it was is said by each database in its own words. If it is
+            // the id, and the connection was lost before, then it is taken by this very row.
+            Err(Error::Unique { .. }) if self.is_taken(id).await? => Ok(retry.may_have_run()),
+            Err(error) => Err(error),
         }
     }
 
@@ -92,10 +83,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
         if let Some(created_at) = created_at {
             row.set(created_at.column, created_at.at(now))?;
         }
-        if let Some(version) = version
-            && let Some(first) = version.value(0)
-        {
-            row.set(version.column, first)?;
+        if let Some(version) = version {
+            row.set(version.column, version.value(0)?)?;
         }
         let (columns, values): (Vec<_>, Vec<_>) = row.assignments().unzip();
         Ok(Query::insert()
@@ -141,7 +130,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ) -> Result<UpdateStatement> {
         let now = self.now();
         let row = self.row(&Record::new(id, data, utc(expiry_date)), now)?;
-        let mut update = M::Entity::update_many().filter(self.is_at(id, now, version));
+        let mut update = M::Entity::update_many().filter(self.is_at(id, now, version)?);
         for (column, value) in row.assignments() {
             update = update.col_expr(column, value);
         }
@@ -215,6 +204,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// [life](Self::with_life). Loading a session touches it by itself; this is for use that does
     /// not load, such as an open web socket.
     ///
+    /// The browser's cookie is renewed by a load that slides the session, and after a touch none
+    /// does for a while. So touch less often than pages are loaded, or the cookie ends first.
+    ///
     /// # Errors
     ///
     /// [`Error::Disconnected`] or [`Error::Database`].
@@ -233,7 +225,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let assign = |column: Column<M>, value| column.save_as(Expr::val(value));
         let mut touch = M::Entity::update_many()
             .col_expr(expire, assign(expire, self.expiry().value(slide.expire)))
-            .filter(self.is_at(id, now, None))
+            .filter(self.is_at(id, now, None)?)
             .filter(self.expiry().is_at_or_before(slide.due));
         if let Some(last_seen) = last_seen {
             let now = bound(last_seen.at(now), self.backend());
@@ -252,11 +244,13 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Deletes the row of a session that is there, has not expired and, where a version is given,
     /// was not saved since it had that. Returns whether there was such a row.
     pub(crate) async fn remove_at(&self, id: &Id, version: Option<i64>) -> Result<bool> {
-        let delete = M::Entity::delete_many().filter(self.is_at(id, self.now(), version));
-        Ok(self
-            .execute("delete a session", &delete.into_query())
-            .await?
-            > 0)
+        let delete = M::Entity::delete_many().filter(self.is_at(id, self.now(), version)?);
+        let mut retry = self.retry();
+        let deleted = self
+            .execute_with(&mut retry, "delete a session", &delete.into_query())
+            .await?;
+        // Gone without having been deleted now: by an attempt whose answer was lost.
+        Ok(deleted > 0 || retry.may_have_run() && self.select(id).await?.is_none())
     }
 
     /// The row of this session.
@@ -266,12 +260,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
     }
 
     /// The row of this session if it has not expired and, where one is given, is at that version.
-    fn is_at(&self, id: &Id, now: OffsetDateTime, version: Option<i64>) -> Condition {
-        let is_at_version = M::columns()
-            .version
-            .zip(version)
-            .and_then(|(column, count)| Some(column.column.eq(column.value(count)?)));
-        self.is(id).add(self.is_live(now)).add_option(is_at_version)
+    fn is_at(&self, id: &Id, now: OffsetDateTime, version: Option<i64>) -> Result<Condition> {
+        let is_live = self.is(id).add(self.is_live(now));
+        match M::columns().version.zip(version) {
+            Some((column, count)) => Ok(is_live.add(column.column.eq(column.value(count)?))),
+            None => Ok(is_live),
+        }
     }
 
     /// Rows of sessions that have not expired at `now`.

@@ -75,9 +75,14 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// At most one load per [`touch_after`](Self::with_touch_after) writes. Without a life, or with
     /// one that is not positive, a session ends when tower-sessions said at its last save.
     ///
-    /// tower-sessions decides the end of a session that is saved, so give
-    /// [`SessionManagerLayer`](tower_sessions::SessionManagerLayer) the same life with
-    /// `with_expiry(Expiry::OnInactivity(life))`; [`layer`](Self::layer) does.
+    /// <div class="warning">
+    ///
+    /// tower-sessions decides the end of a session that is saved: two weeks on, unless told
+    /// otherwise. [`layer`](Self::layer) tells it the life; a
+    /// [`SessionManagerLayer`](tower_sessions::SessionManagerLayer) of your own needs
+    /// `with_expiry(Expiry::OnInactivity(life))`.
+    ///
+    /// </div>
     ///
     /// OWASP recommends 15 to 30 minutes for applications of low risk and 2 to 5 for those of high
     /// value ([Session Management Cheat Sheet][owasp]).

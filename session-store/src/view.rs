@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::merge::three_way;
 use crate::model::SessionModel;
 use crate::record::Data;
+use crate::session::Loaded;
 use crate::store::SeaOrmStore;
 
 /// A key among the data of a loaded session, in memory alone. `Session::clear` takes it away and
@@ -28,27 +29,59 @@ pub(crate) struct View<M: SessionModel> {
     state: Arc<Mutex<State>>,
 }
 
+// What is here changes when an operation has succeeded, never before: one that fails, or is dropped in
+// the middle, leaves the request knowing what it knew.
 #[derive(Default)]
 struct State {
     /// The session as this request last loaded or saved it.
     known: Option<Known>,
-    /// The session that this request deleted last, and what became of it.
+    /// The session that this request has ended or is moving to another id.
     deleted: Option<(Id, Deleted)>,
     /// The session whose end a load has moved.
     slid: Option<Id>,
 }
 
+#[derive(Clone)]
 struct Known {
     id: Id,
     version: i64,
     /// The data as this request saw it: what differs from it now, this request has changed.
-    seen: Data,
+    seen: Arc<Data>,
     /// The data of the row at that version, with what other requests have changed.
-    stored: Data,
-    /// Whether the data in memory still has its mark.
+    stored: Arc<Data>,
+    /// Whether the data in memory still has its mark. Lost to a `clear` that was saved, it cannot be
+    /// set again; a second `clear` then removes only the keys that this request has seen.
     is_marked: bool,
 }
 
+impl Known {
+    fn new(id: Id, loaded: &Loaded) -> Self {
+        let data = Arc::new(loaded.data.clone());
+        Self {
+            id,
+            version: loaded.version,
+            seen: Arc::clone(&data),
+            stored: data,
+            is_marked: true,
+        }
+    }
+
+    /// The data with what this request has changed, over what others have.
+    fn merged(&self, mine: &Data) -> Data {
+        three_way(&self.seen, mine, &self.stored)
+    }
+
+    /// The same, of a row that others have saved meanwhile.
+    fn over(self, loaded: Loaded) -> Self {
+        Self {
+            version: loaded.version,
+            stored: Arc::new(loaded.data),
+            ..self
+        }
+    }
+}
+
+#[derive(Clone)]
 enum Deleted {
     /// It was there, so `cycle_id` may go on with it under a new id.
     Known(Known),
@@ -71,6 +104,17 @@ impl<M: SessionModel> View<M> {
         self.state().slid
     }
 
+    /// Whether a session of this id is there, or was when this request loaded or saved it.
+    pub(crate) async fn has(&self, id: &Id) -> Result<bool> {
+        let is_known = self.known(id).is_some();
+        Ok(is_known || self.store.select(id).await?.is_some())
+    }
+
+    fn known(&self, id: &Id) -> Option<Known> {
+        let known = self.state().known.clone();
+        known.filter(|known| known.id == *id)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,109 +126,78 @@ impl<M: SessionModel> View<M> {
     async fn load_session(&self, id: &Id) -> Result<Option<Record>> {
         let loaded = self.store.load_and_slide(id).await?;
         let mut state = self.state();
-        state.known = None;
-        let Some(loaded) = loaded else {
+        state.known = loaded.as_ref().map(|loaded| Known::new(*id, loaded));
+        let Some(Loaded {
+            mut data,
+            end,
+            slid,
+            ..
+        }) = loaded
+        else {
             return Ok(None);
         };
-        if loaded.slid {
+        if slid {
             state.slid = Some(*id);
         }
-        state.known = Some(Known {
-            id: *id,
-            version: loaded.version,
-            seen: loaded.data.clone(),
-            stored: loaded.data.clone(),
-            is_marked: true,
-        });
-        let mut data = loaded.data;
         data.insert(MARK.to_owned(), Value::Null);
         Ok(Some(Record {
             id: *id,
             data,
-            expiry_date: loaded.end,
+            expiry_date: end,
         }))
     }
 
     async fn save_session(&self, record: &Record) -> Result<()> {
-        let (mine, has_mark) = unmarked(&record.data);
-        if !Self::has_version() {
-            let was_there = self
-                .store
-                .update(&record.id, &mine, record.expiry_date, None)
-                .await?;
-            return if was_there {
-                Ok(())
-            } else {
-                Err(Error::NotFound)
-            };
-        }
-        let known = self
-            .state()
-            .known
-            .take()
-            .filter(|known| known.id == record.id);
+        let (mine, is_marked) = unmarked(&record.data);
+        let known = self.known(&record.id);
         // Cleared before the first read, the session was never loaded.
-        let was_cleared = !has_mark && known.as_ref().is_none_or(|known| known.is_marked);
+        let was_cleared = !is_marked && known.as_ref().is_none_or(|known| known.is_marked);
         let mut known = match known {
             Some(known) => known,
-            None => self.reload(&record.id).await?,
+            None => Known::new(record.id, &self.select(&record.id).await?),
         };
         for _ in 0..SAVE_ATTEMPTS {
-            let data = if was_cleared {
+            let data = if was_cleared || !Self::has_version() {
                 mine.clone()
             } else {
-                three_way(&known.seen, &mine, &known.stored)
+                known.merged(&mine)
             };
-            let version = Some(known.version);
-            if self
+            let version = Self::has_version().then_some(known.version);
+            let was_there = self
                 .store
                 .update(&record.id, &data, record.expiry_date, version)
-                .await?
-            {
+                .await?;
+            if was_there {
                 self.state().known = Some(Known {
-                    id: record.id,
                     version: known.version + 1,
-                    seen: mine,
-                    stored: data,
-                    is_marked: has_mark,
+                    seen: Arc::new(mine),
+                    stored: Arc::new(data),
+                    is_marked,
+                    ..known
                 });
                 return Ok(());
             }
-            let Known {
-                version, stored, ..
-            } = self.reload(&record.id).await?;
-            known = Known {
-                version,
-                stored,
-                ..known
-            };
+            known = known.over(self.select(&record.id).await?);
         }
         Err(Error::Conflict {
             attempts: SAVE_ATTEMPTS,
         })
     }
 
-    async fn reload(&self, id: &Id) -> Result<Known> {
-        let loaded = self.store.select(id).await?.ok_or(Error::NotFound)?;
-        Ok(Known {
-            id: *id,
-            version: loaded.version,
-            seen: loaded.data.clone(),
-            stored: loaded.data,
-            is_marked: true,
-        })
+    async fn select(&self, id: &Id) -> Result<Loaded> {
+        self.store.select(id).await?.ok_or(Error::NotFound)
     }
 
     async fn create_session(&self, record: &mut Record) -> Result<()> {
-        let (mine, has_mark) = unmarked(&record.data);
-        let (deleted, before) = self.state().deleted.take().unzip();
+        let (mine, is_marked) = unmarked(&record.data);
+        let (deleted, before) = self.state().deleted.clone().unzip();
         // After `flush` the record still has the id of the visitor's cookie, who may have chosen it.
         if deleted == Some(record.id) {
             record.id = Id::default();
         }
         // With its mark it is a session that goes on: `cycle_id` deletes and creates.
-        let data = match before.filter(|_| has_mark) {
-            Some(Deleted::Known(known)) => three_way(&known.seen, &mine, &known.stored),
+        let data = match before.filter(|_| is_marked) {
+            Some(Deleted::Known(known)) => known.merged(&mine),
             Some(Deleted::Gone) => return Err(Error::NotFound),
             Some(Deleted::Unknown) | None => mine.clone(),
         };
@@ -192,41 +205,47 @@ impl<M: SessionModel> View<M> {
             .insert(&mut record.id, &data, record.expiry_date)
             .await?;
         record.data.insert(MARK.to_owned(), Value::Null);
-        self.state().known = Some(Known {
+        let mut state = self.state();
+        state.deleted = None;
+        state.known = Some(Known {
             id: record.id,
             version: 0,
-            seen: mine,
-            stored: data,
+            seen: Arc::new(mine),
+            stored: Arc::new(data),
             is_marked: true,
         });
         Ok(())
     }
 
     async fn delete_session(&self, id: &Id) -> Result<()> {
-        let known = self.state().known.take().filter(|known| known.id == *id);
-        let Some(mut known) = known else {
+        let Some(mut known) = self.known(id) else {
             self.store.remove(id).await?;
-            self.state().deleted = Some((*id, Deleted::Unknown));
+            // A second `cycle_id` deletes an id that was never stored; what the first has found
+            // stays.
+            self.state().deleted.get_or_insert((*id, Deleted::Unknown));
             return Ok(());
         };
+        let mut deleted = Deleted::Gone;
         for _ in 0..SAVE_ATTEMPTS {
             let version = Self::has_version().then_some(known.version);
             if self.store.remove_at(id, version).await? {
-                self.state().deleted = Some((*id, Deleted::Known(known)));
-                return Ok(());
+                deleted = Deleted::Known(known);
+                break;
             }
             // Saved by another request meanwhile, or gone.
             match self.store.select(id).await? {
-                Some(loaded) => {
-                    known.version = loaded.version;
-                    known.stored = loaded.data;
-                }
+                Some(loaded) => known = known.over(loaded),
                 None => break,
             }
         }
-        self.state().deleted = Some((*id, Deleted::Gone));
-        // What is left to delete is a row that has expired, or one that is saved without end.
-        self.store.remove(id).await
+        if matches!(deleted, Deleted::Gone) {
+            // What is left to delete has expired, or is saved without end.
+            self.store.remove(id).await?;
+        }
+        let mut state = self.state();
+        state.known = None;
+        state.deleted = Some((*id, deleted));
+        Ok(())
     }
 }
 

@@ -31,7 +31,6 @@ on_every_database!(
 
 mod device {
     use sea_orm::entity::prelude::*;
-    use serde_json::Value;
     use session_store::{Data, SessionModel};
 
     #[derive(Clone, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, serde::Deserialize)]
@@ -87,9 +86,6 @@ mod device {
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
-
-    #[allow(dead_code)]
-    fn _uses(_: Value) {}
 }
 
 async fn created(
@@ -301,11 +297,9 @@ async fn a_version_counts_the_saves(db: DatabaseConnection) {
         assert_eq!(row(&store).await.version, saves);
     }
     clock.advance(Duration::minutes(50));
-    store
-        .with_life(Duration::hours(1))
-        .touch(&session.id)
-        .await
-        .unwrap();
+    let store = store.with_life(Duration::hours(1));
+    assert!(store.touch(&session.id).await.unwrap());
+    assert_eq!(row(&store).await.version, 3);
 }
 
 async fn a_closure_fills_columns_at_run_time(db: DatabaseConnection) {

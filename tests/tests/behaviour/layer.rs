@@ -60,6 +60,10 @@ fn routes() -> Router {
                 session.cycle_id().await.unwrap();
             }),
         )
+        .route(
+            "/id",
+            get(async |session: Session| session.id().unwrap().to_string()),
+        )
         .route("/static", get(async || "no session"))
 }
 
@@ -197,12 +201,16 @@ async fn sealed(db: DatabaseConnection, options: impl FnOnce(Layer) -> Layer) {
     assert!(answer.set_cookie.unwrap().contains("Max-Age=3600"));
     assert_eq!(visitor.ok("/user").await, "ann");
 
-    let mut tampered = cookie.clone().into_bytes();
-    let last = tampered.len() - 1;
-    tampered[last] ^= 1;
-    let mut forger = visitor.clone();
-    forger.cookie = Some(String::from_utf8(tampered).unwrap());
-    assert_eq!(forger.ok("/user").await, "");
+    // The right id without the seal, and the seal with another id.
+    let id = visitor.ok("/id").await;
+    let mut last_changed = value.to_owned();
+    let last = last_changed.pop().unwrap();
+    last_changed.push(if last == 'A' { 'B' } else { 'A' });
+    for forged in [id, last_changed] {
+        let mut forger = visitor.clone();
+        forger.cookie = Some(format!("id={forged}"));
+        assert_eq!(forger.ok("/user").await, "");
+    }
     assert_eq!(store.count().await.unwrap(), 1);
 }
 

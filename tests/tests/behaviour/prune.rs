@@ -21,6 +21,7 @@ on_every_database!(
     several_prunes_at_once_are_harmless,
     a_session_touched_during_a_prune_is_not_pruned,
     ends_that_another_program_wrote_are_read_as_time,
+    ends_that_another_program_wrote_as_unix_times_are_read_as_time,
 );
 
 on_every_database!(
@@ -168,6 +169,10 @@ async fn ends_that_another_program_wrote_are_read_as_time(db: DatabaseConnection
             "2030-06-01 12:00:00.999999+00:00",
             noon + Duration::microseconds(999_999),
         ),
+        ("2030-06-01T12:00:00.5z", noon + Duration::milliseconds(500)),
+        ("2030-06-01 12:00", noon),
+        ("2030-06-01 14:00+02:00", noon),
+        ("2030-06-01T12:00Z", noon),
     ] {
         execute(store.db(), &format!("UPDATE session SET expire = '{text}'")).await;
         for (now, live) in [(end - Duration::NANOSECOND, 1), (end, 0)] {
@@ -303,4 +308,24 @@ async fn a_stopped_or_dropped_task_prunes_no_more(db: DatabaseConnection) {
         settle().await;
     }
     assert_eq!(rows(&store).await, 1);
+}
+
+/// A column without `text` in its type has another affinity, and the driver reads integers in it as
+/// Unix times.
+async fn ends_that_another_program_wrote_as_unix_times_are_read_as_time(db: DatabaseConnection) {
+    if db.get_database_backend() != DbBackend::Sqlite {
+        return;
+    }
+    let sql =
+        "CREATE TABLE session (sid text PRIMARY KEY, sess text NOT NULL, expire datetime NOT NULL)";
+    execute(&db, sql).await;
+    let (store, clock) = store::<Model>(db).await;
+    create(&store, &[clock.now()]).await;
+    execute(store.db(), "UPDATE session SET expire = 1900000000").await;
+    let end = OffsetDateTime::from_unix_timestamp(1_900_000_000).unwrap();
+    for (now, live) in [(end - Duration::NANOSECOND, 1), (end, 0)] {
+        clock.set(now);
+        assert_eq!(store.count().await.unwrap(), live, "at {now}");
+        assert_eq!(store.prune().await.unwrap(), 1 - live, "at {now}");
+    }
 }

@@ -31,6 +31,10 @@ on_every_database!(
     a_save_after_another_request_cycled_the_id_is_refused,
     a_session_that_expires_during_a_request_does_not_come_back,
     a_request_that_logs_out_and_in_again_gets_a_new_session,
+    a_refused_cycle_id_is_refused_at_the_second_try,
+    cycle_id_twice_neither_brings_back_nor_loses,
+    a_save_that_was_refused_leaves_what_others_add_to_the_next,
+    a_save_that_was_dropped_leaves_what_others_add_to_the_next,
     a_read_changes_nothing,
     a_touch_racing_a_delete_leaves_no_row,
     a_save_racing_a_delete_leaves_no_row,
@@ -156,6 +160,49 @@ fn routes(gate: &Gate) -> Router {
                 session.insert("second", 2).await.unwrap();
             }),
         )
+        .route(
+            "/slow/cycle-and-save-twice",
+            slow!(|session|
+                session.cycle_id().await.unwrap();
+                session.save().await.unwrap_err();
+            ),
+        )
+        .route(
+            "/slow/cycle-twice",
+            slow!(|session|
+                session.cycle_id().await.unwrap();
+                session.cycle_id().await.unwrap();
+            ),
+        )
+        .route("/refused-then-saved", {
+            let gate = gate.clone();
+            get(move |session: Session| async move {
+                session
+                    .insert("large", "x".repeat(2 * 1024 * 1024))
+                    .await
+                    .unwrap();
+                gate.pause().await;
+                session.save().await.unwrap_err();
+                session.remove_value("large").await.unwrap();
+                session.insert("slow", 1).await.unwrap();
+            })
+        })
+        .route("/dropped-then-saved", {
+            let gate = gate.clone();
+            get(move |session: Session| async move {
+                session.insert("slow", 1).await.unwrap();
+                gate.pause().await;
+                {
+                    let mut save = std::pin::pin!(session.save());
+                    std::future::poll_fn(|cx| {
+                        let _ = save.as_mut().poll(cx);
+                        std::task::Poll::Ready(())
+                    })
+                    .await;
+                }
+                session.insert("later", 2).await.unwrap();
+            })
+        })
         .route("/clear-and-save-twice", {
             let gate = gate.clone();
             get(move |session: Session| async move {
@@ -420,6 +467,67 @@ async fn a_request_that_logs_out_and_in_again_gets_a_new_session(db: DatabaseCon
         assert_eq!(site.data(&slow.id()).await.unwrap(), json!({"slow": 1}));
         assert_eq!(site.data(&site.visitor.id()).await, None);
     }
+}
+
+async fn a_refused_cycle_id_is_refused_at_the_second_try(db: DatabaseConnection) {
+    let site = site(db).await;
+    let (status, _) = site
+        .during("/slow/cycle-and-save-twice", async |mut other| {
+            other.ok("/flush").await;
+        })
+        .await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(site.rows().await, []);
+}
+
+async fn cycle_id_twice_neither_brings_back_nor_loses(db: DatabaseConnection) {
+    let site = site(db.clone()).await;
+    let (status, slow) = site
+        .during("/slow/cycle-twice", async |mut other| {
+            other.ok("/insert/c/3").await;
+        })
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    let data = site.data(&slow.id()).await.unwrap();
+    assert_eq!(data, json!({"a": "1", "b": "2", "c": "3"}));
+    assert_eq!(site.rows().await.len(), 1);
+    site.store.clear().await.unwrap();
+
+    let site = self::site(db).await;
+    let (status, _) = site
+        .during("/slow/cycle-twice", async |mut other| {
+            other.ok("/flush").await;
+        })
+        .await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(site.rows().await, []);
+}
+
+async fn a_save_that_was_refused_leaves_what_others_add_to_the_next(db: DatabaseConnection) {
+    let site = site(db).await;
+    let (status, slow) = site
+        .during("/refused-then-saved", async |mut other| {
+            other.ok("/insert/c/3").await;
+        })
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    let data = site.data(&slow.id()).await.unwrap();
+    assert_eq!(data, json!({"a": "1", "b": "2", "c": "3", "slow": 1}));
+}
+
+async fn a_save_that_was_dropped_leaves_what_others_add_to_the_next(db: DatabaseConnection) {
+    let site = site(db).await;
+    let (status, slow) = site
+        .during("/dropped-then-saved", async |mut other| {
+            other.ok("/insert/c/3").await;
+        })
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    let data = site.data(&slow.id()).await.unwrap();
+    assert_eq!(
+        data,
+        json!({"a": "1", "b": "2", "c": "3", "slow": 1, "later": 2})
+    );
 }
 
 async fn a_read_changes_nothing(db: DatabaseConnection) {
