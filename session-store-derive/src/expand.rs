@@ -3,36 +3,13 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Ident};
+use syn::{DeriveInput, Ident};
 
 use crate::ast::{Field, in_words};
 use crate::attr::DefaultWord;
-use crate::error::Faults;
-use crate::fallback;
-use crate::valid::{self, Extra, Model, Others, Source};
+use crate::valid::{Extra, Model, Others, Source};
 
-pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
-    // `#[sea_orm::model]` copies the derive list and the fields' attributes to a second struct of
-    // this name; the first is the model.
-    if input.ident == "ModelEx" {
-        return TokenStream::new();
-    }
-    let mut faults = Faults::default();
-    let fields: Vec<_> = match &input.data {
-        Data::Struct(data) => data
-            .fields
-            .iter()
-            .filter_map(|field| Field::new(field, &mut faults))
-            .collect(),
-        Data::Enum(_) | Data::Union(_) => Vec::new(),
-    };
-    match valid::check(input, &fields, faults) {
-        Ok(model) => session_model(input, &model),
-        Err(broken) => fallback::expand(input, &broken),
-    }
-}
-
-fn session_model(input: &DeriveInput, model: &Model<'_>) -> TokenStream {
+pub(crate) fn session_model(input: &DeriveInput, model: &Model<'_>) -> TokenStream {
     let others = &model.others;
     let [sid, sess, expire] = [model.sid, model.sess, model.expire].map(column);
     let [created_at, last_seen] =

@@ -2,6 +2,7 @@
 
 mod ast;
 mod attr;
+mod column;
 mod error;
 mod expand;
 mod fallback;
@@ -13,7 +14,10 @@ mod valid;
 mod value;
 
 use proc_macro::TokenStream;
-use syn::{DeriveInput, parse_macro_input};
+use syn::{Data, DeriveInput, parse_macro_input};
+
+use crate::ast::Field;
+use crate::error::Faults;
 
 /// Makes a session store of a SeaORM entity.
 ///
@@ -137,5 +141,26 @@ use syn::{DeriveInput, parse_macro_input};
 #[proc_macro_derive(SessionModel, attributes(session))]
 pub fn derive_session_model(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    expand::derive(&input).into()
+    derive(&input).into()
+}
+
+fn derive(input: &DeriveInput) -> proc_macro2::TokenStream {
+    // `#[sea_orm::model]` copies the derive list and the fields' attributes to a second struct of
+    // this name; the first is the model.
+    if input.ident == "ModelEx" {
+        return proc_macro2::TokenStream::new();
+    }
+    let mut faults = Faults::default();
+    let fields: Vec<_> = match &input.data {
+        Data::Struct(data) => data
+            .fields
+            .iter()
+            .filter_map(|field| Field::new(field, &mut faults))
+            .collect(),
+        Data::Enum(_) | Data::Union(_) => Vec::new(),
+    };
+    match valid::check(input, &fields, faults) {
+        Ok(model) => expand::session_model(input, &model),
+        Err(broken) => fallback::expand(input, &broken),
+    }
 }

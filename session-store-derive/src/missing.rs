@@ -4,8 +4,8 @@ use syn::Ident;
 
 use crate::ast::Field;
 use crate::attr::{Purpose, Role};
+use crate::column::Column;
 use crate::error::Faults;
-use crate::valid::Column;
 
 /// The lines to add for a role, with its most common type.
 fn lines(role: Role) -> &'static str {

@@ -6,7 +6,7 @@ use std::{env, fs};
 use proc_macro2::TokenStream;
 use syn::{DeriveInput, parse_quote};
 
-use crate::expand;
+use crate::derive;
 
 type Tested = Result<(), Box<dyn Error>>;
 
@@ -18,7 +18,7 @@ fn formatted(tokens: TokenStream) -> syn::Result<String> {
 #[track_caller]
 fn assert_expands_to(name: &str, input: &DeriveInput) -> Tested {
     let path = format!("{}/snapshots/{name}.rs", env!("CARGO_MANIFEST_DIR"));
-    let expanded = formatted(expand::derive(input))?;
+    let expanded = formatted(derive(input))?;
     if env::var_os("SESSION_STORE_WRITE_SNAPSHOTS").is_some() {
         fs::write(&path, &expanded)?;
     }
@@ -119,7 +119,7 @@ fn the_second_struct_of_the_model_format_expands_to_nothing() {
             pub id: i32,
         }
     };
-    assert!(expand::derive(&model_ex).is_empty());
+    assert!(derive(&model_ex).is_empty());
 }
 
 /// Whatever it is given, the derive answers with code, and with errors where that is no session
@@ -155,7 +155,7 @@ fn odd_input_gives_errors_and_no_panic() -> Tested {
     ];
     for text in faulty {
         let input: DeriveInput = syn::parse_str(text)?;
-        let expanded = formatted(expand::derive(&input))?;
+        let expanded = formatted(derive(&input))?;
         assert!(expanded.contains("compile_error"), "{text}\n{expanded}");
         assert_eq!(
             expanded.matches("type Store").count(),

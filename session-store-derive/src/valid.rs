@@ -4,6 +4,7 @@ use syn::{Attribute, Data, DeriveInput, ExprPath, Fields, LitStr, Type};
 
 use crate::ast::{Field, in_words};
 use crate::attr::{self, Attrs, Claim, DefaultWord, Purpose, Role};
+use crate::column::Column;
 use crate::error::Faults;
 use crate::missing;
 
@@ -46,26 +47,6 @@ pub(crate) enum Source<'a> {
     Key(LitStr),
     Pointer(&'a LitStr),
     With(&'a ExprPath),
-}
-
-/// A field that is a column, with the one word that says what for.
-pub(crate) struct Column<'a> {
-    pub(crate) field: &'a Field<'a>,
-    pub(crate) claim: Option<&'a Claim>,
-}
-
-impl Column<'_> {
-    fn role(&self) -> Option<Role> {
-        match self.claim.map(|claim| &claim.purpose) {
-            Some(Purpose::Role(role)) => Some(*role),
-            Some(_) => None,
-            None => Role::by_name(&self.field.name()),
-        }
-    }
-
-    fn is_primary_key(&self) -> bool {
-        self.field.sea_orm.primary_key.is_some()
-    }
 }
 
 /// Looks at every rule.
