@@ -1,5 +1,7 @@
 //! The derive macro of `session-store`. Use it through that crate.
 
+#[cfg(test)]
+mod arbitrary;
 mod ast;
 mod attr;
 mod column;

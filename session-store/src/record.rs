@@ -27,7 +27,10 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    pub(crate) fn new(id: &'a Id, data: &'a Data, expiry_date: OffsetDateTime) -> Self {
+    /// A session of this id and data that ends at `expiry_date`: for a test of a
+    /// [`SessColumn`](crate::SessColumn) or an extras closure of your own.
+    #[must_use]
+    pub fn new(id: &'a Id, data: &'a Data, expiry_date: OffsetDateTime) -> Self {
         Self {
             id,
             data,

@@ -63,7 +63,9 @@ impl Retry {
     /// How long to wait before the next attempt, if there should be one.
     fn pause_after(&mut self, error: &DbErr) -> Option<Duration> {
         let fault = transient(error, self.backend)?;
-        if self.failures == RETRIES || self.started.elapsed() >= PATIENCE {
+        // Once at least: a driver's own patience can be longer than this one.
+        let is_late = self.failures > 0 && self.started.elapsed() >= PATIENCE;
+        if self.failures == RETRIES || is_late {
             return None;
         }
         let pause = FIRST_PAUSE * 2_u32.pow(self.failures);

@@ -155,6 +155,7 @@ fn routes(gate: &Gate) -> Router {
             "/save-twice",
             get(move |session: Session| async move {
                 session.insert("first", 1).await.unwrap();
+                gated.pause().await;
                 session.save().await.unwrap();
                 gated.pause().await;
                 session.insert("second", 2).await.unwrap();
@@ -362,15 +363,21 @@ async fn a_clear_before_the_first_read_wins_and_keeps_the_session(db: DatabaseCo
 
 async fn a_save_in_the_middle_of_a_request_keeps_what_others_add_around_it(db: DatabaseConnection) {
     let site = site(db).await;
-    let (status, slow) = site
-        .during("/save-twice", async |mut other| {
-            other.ok("/insert/c/3").await;
-            other.ok("/remove/a").await;
-        })
-        .await;
+    let mut slow = site.visitor.clone();
+    let request = tokio::spawn(async move { (slow.get("/save-twice").await.status, slow) });
+    let mut other = site.visitor.clone();
+    site.gate.reached().await;
+    other.ok("/insert/before/1").await;
+    site.gate.open().await;
+    site.gate.reached().await;
+    other.ok("/insert/after/2").await;
+    other.ok("/remove/a").await;
+    site.gate.open().await;
+    let (status, slow) = request.await.unwrap();
     assert_eq!(status, StatusCode::OK);
     let data = site.data(&slow.id()).await.unwrap();
-    assert_eq!(data, json!({"b": "2", "c": "3", "first": 1, "second": 2}));
+    let expected = json!({"b": "2", "before": "1", "after": "2", "first": 1, "second": 2});
+    assert_eq!(data, expected);
 }
 
 async fn a_clear_and_a_save_in_the_middle_keep_what_others_add_after_it(db: DatabaseConnection) {

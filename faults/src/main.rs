@@ -1,0 +1,90 @@
+//! What do faults cost: how much fails, and how much is lost, with session-store and with
+//! tower-sessions-sqlx-store?
+
+mod arguments;
+mod figures;
+mod load;
+mod scenario;
+mod servers;
+mod subject;
+mod table;
+mod versions;
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::arguments::{Arguments, USAGE};
+use crate::scenario::{Scenario, sqlite};
+use crate::servers::{Kind, Server};
+use crate::subject::Store;
+use crate::table::Row;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let work = work(Arguments::parse(std::env::args().skip(1))?);
+    // However this program ends, its servers and processes end with it, for they are dropped.
+    tokio::select! {
+        done = work => done,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminated.recv() => bail!("terminated"),
+    }
+}
+
+async fn work(arguments: Arguments) -> Result<()> {
+    match arguments {
+        Arguments::Help => print!("{USAGE}"),
+        Arguments::Part(arguments) => sqlite::part(&arguments).await?,
+        Arguments::Run { time, scenarios } => run(time, scenarios).await?,
+    }
+    Ok(())
+}
+
+async fn run(time: Duration, scenarios: Vec<Scenario>) -> Result<()> {
+    let mut servers = Vec::new();
+    for kind in [Kind::Postgres, Kind::MariaDb] {
+        if scenarios
+            .iter()
+            .any(|scenario| scenario.server() == Some(kind))
+        {
+            eprintln!("starting {kind}");
+            servers.push(Server::start(kind).await?);
+        }
+    }
+    println!("{}", versions::line(&servers).await?);
+    println!("{} seconds each\n", time.as_secs());
+
+    let mut rows = Vec::new();
+    for (turn, scenario) in scenarios.into_iter().enumerate() {
+        let mut of_scenario = Vec::new();
+        for store in order(turn) {
+            eprintln!("{scenario}: {store}");
+            let server = servers
+                .iter_mut()
+                .find(|server| Some(server.kind()) == scenario.server());
+            of_scenario.push(Row {
+                scenario,
+                store,
+                outcome: scenario.run(store, server, time).await?,
+            });
+        }
+        of_scenario.sort_by_key(|row| row.store != Store::Ours);
+        rows.append(&mut of_scenario);
+    }
+    table::print(&rows);
+    for server in &mut servers {
+        server.stop().await?;
+    }
+    Ok(())
+}
+
+/// Who is first takes turns: a machine or a server may be faster when it is cold, or warm.
+fn order(turn: usize) -> [Store; 2] {
+    if turn.is_multiple_of(2) {
+        [Store::Ours, Store::Peer]
+    } else {
+        [Store::Peer, Store::Ours]
+    }
+}

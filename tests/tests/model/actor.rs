@@ -1,0 +1,219 @@
+//! What runs at the same time: requests of one visitor, and what the application does meanwhile.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::http::header::COOKIE;
+use axum::http::{Request, Response, StatusCode};
+use sea_orm::ColumnTrait;
+use serde_json::json;
+use session_store::SessionModel;
+use time::OffsetDateTime;
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_sessions::session::Id;
+use tower_sessions::{Expiry, Session, SessionManagerLayer};
+
+use crate::table::Data;
+use crate::world::{Door, LIFE, ORIGIN, World};
+
+/// What one actor does. A request comes with the visitor's cookie and acts on its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// A request that reads.
+    Read,
+    /// A request that inserts a key.
+    Insert(&'static str),
+    /// A request that inserts a key, saves, and inserts another.
+    InsertTwice(&'static str, &'static str),
+    /// A request that removes the key `old`.
+    Remove,
+    /// A request that reads, clears the session and inserts a key.
+    Clear(&'static str),
+    /// A request that does so without reading first.
+    ClearUnread(&'static str),
+    /// A request that inserts more than the store takes.
+    TooLarge,
+    /// A request that reads and moves the session to a new id.
+    Cycle,
+    /// A request that moves the session to a new id and inserts a key.
+    CycleAndInsert(&'static str),
+    /// A request that reads and logs out.
+    Logout,
+    /// A request that logs out without reading first.
+    LogoutUnread,
+    /// A request that reads, logs out and begins a new session with a key.
+    Relogin(&'static str),
+    /// `store.touch`.
+    Touch,
+    /// `store.prune`.
+    Prune,
+    /// `store.revoke`.
+    Revoke,
+}
+
+impl Op {
+    pub fn is_request(self) -> bool {
+        !matches!(self, Self::Touch | Self::Prune | Self::Revoke)
+    }
+
+    /// Whether the session is to be gone afterwards.
+    pub fn is_end(self) -> bool {
+        matches!(
+            self,
+            Self::Logout | Self::LogoutUnread | Self::Relogin(_) | Self::Revoke
+        )
+    }
+
+    pub fn is_cycle(self) -> bool {
+        matches!(self, Self::Cycle | Self::CycleAndInsert(_))
+    }
+
+    /// The keys that the request inserts, one with each save.
+    pub fn keys(self) -> Vec<&'static str> {
+        match self {
+            Self::Insert(key)
+            | Self::Clear(key)
+            | Self::ClearUnread(key)
+            | Self::CycleAndInsert(key)
+            | Self::Relogin(key) => vec![key],
+            Self::InsertTwice(first, second) => vec![first, second],
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn is_clear(self) -> bool {
+        matches!(
+            self,
+            Self::Clear(_) | Self::ClearUnread(_) | Self::Relogin(_)
+        )
+    }
+
+    /// What the request's save, its first or second, makes of the data.
+    pub fn change(self, actor: usize, save: usize, data: &Data) -> Data {
+        let mut data = data.clone();
+        if self.is_clear() {
+            data.clear();
+        }
+        if self == Self::Remove {
+            data.remove("old");
+        }
+        if let Some(key) = self.keys().get(save) {
+            data.insert((*key).to_owned(), json!(actor));
+        }
+        data
+    }
+
+    /// What the request's handler does.
+    async fn handle(self, actor: usize, session: &Session, saw: &AtomicBool) -> Result<(), Error> {
+        if self.reads_first() {
+            let saw_session = session.get_value(ORIGIN).await?.is_some();
+            saw.store(saw_session, Ordering::Relaxed);
+        }
+        match self {
+            Self::Read => {}
+            Self::Insert(key) => session.insert(key, actor).await?,
+            Self::InsertTwice(first, second) => {
+                session.insert(first, actor).await?;
+                session.save().await?;
+                session.insert(second, actor).await?;
+            }
+            Self::Remove => {
+                session.remove_value("old").await?;
+            }
+            Self::Clear(key) | Self::ClearUnread(key) => {
+                session.clear().await;
+                session.insert(key, actor).await?;
+            }
+            Self::TooLarge => session.insert("large", "x".repeat(2_000)).await?,
+            Self::Cycle => session.cycle_id().await?,
+            Self::CycleAndInsert(key) => {
+                session.cycle_id().await?;
+                session.insert(key, actor).await?;
+            }
+            Self::Logout | Self::LogoutUnread => session.flush().await?,
+            Self::Relogin(key) => {
+                session.flush().await?;
+                session.insert(key, actor).await?;
+            }
+            Self::Touch | Self::Prune | Self::Revoke => unreachable!("no request"),
+        }
+        Ok(())
+    }
+
+    pub fn reads_first(self) -> bool {
+        !matches!(self, Self::ClearUnread(_) | Self::LogoutUnread)
+    }
+}
+
+type Error = tower_sessions::session::Error;
+
+/// What became of an actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub began_at: OffsetDateTime,
+    /// It was told that it was done, a request by its status.
+    pub is_acknowledged: bool,
+    /// The handler of a request was given the session.
+    pub saw_session: bool,
+}
+
+/// Runs an actor from its first step, which the gate lets it take, to its last.
+pub async fn run<M: SessionModel>(op: Op, actor: usize, world: World<M>) -> Outcome {
+    let began_at = world.gate.now();
+    let World { stores, id, .. } = &world;
+    let store = &stores[actor];
+    let (is_acknowledged, saw_session) = match op {
+        Op::Touch => (store.touch(id).await.is_ok(), false),
+        Op::Prune => (store.prune().await.is_ok(), false),
+        Op::Revoke => {
+            let every = M::columns().expire.is_not_null();
+            (store.revoke(every).await.is_ok(), false)
+        }
+        _ => match world.door {
+            Door::Layer => request(op, actor, store.layer(), *id).await,
+            Door::Bare => {
+                let layer =
+                    SessionManagerLayer::new(store.clone()).with_expiry(Expiry::OnInactivity(LIFE));
+                request(op, actor, layer, *id).await
+            }
+        },
+    };
+    Outcome {
+        began_at,
+        is_acknowledged,
+        saw_session,
+    }
+}
+
+type Application = BoxCloneSyncService<Request<()>, Response<()>, Infallible>;
+
+/// Whether a request with this cookie was answered with success, and whether it saw the session.
+async fn request<L>(op: Op, actor: usize, layer: L, id: Id) -> (bool, bool)
+where
+    L: Layer<Application>,
+    L::Service: Service<Request<()>, Response = Response<()>, Error = Infallible>,
+{
+    let saw_session = Arc::new(AtomicBool::new(false));
+    let saw = Arc::clone(&saw_session);
+    let application = service_fn(move |request: Request<()>| {
+        let session = request.extensions().get::<Session>().cloned().unwrap();
+        let saw = Arc::clone(&saw);
+        async move {
+            let mut response = Response::new(());
+            if op.handle(actor, &session, &saw).await.is_err() {
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            }
+            Ok(response)
+        }
+    });
+    let request = Request::get("/")
+        .header(COOKIE, format!("id={id}"))
+        .body(())
+        .unwrap();
+    let service = layer.layer(BoxCloneSyncService::new(application));
+    let response = service.oneshot(request).await.unwrap();
+    let is_acknowledged = response.status() == StatusCode::OK;
+    (is_acknowledged, saw_session.load(Ordering::Relaxed))
+}

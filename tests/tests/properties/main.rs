@@ -1,0 +1,216 @@
+//! Any JSON that a session takes comes back equal, on every database and from every kind of `sess`
+//! column, or is refused for a reason that is documented, before anything is written.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use sea_orm::{ColumnTrait, ColumnType, DatabaseConnection, DbBackend};
+use serde_json::{Number, Value, json};
+use session_store::{Data, SeaOrmStore, SessionModel};
+use tests::{on_every_database_and_kind, record};
+use time::{Duration, OffsetDateTime, UtcOffset};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
+use tower_sessions::SessionStore;
+use tower_sessions::session_store::Error;
+
+on_every_database_and_kind!(
+    any_json_comes_back_equal_or_is_refused_with_a_reason,
+    any_end_is_the_same_moment_in_rust_and_in_sql,
+);
+
+/// Runs a property on a table of its own; `PROPTEST_CASES` sets how often.
+async fn hold<S: Strategy, F>(strategy: S, property: impl Fn(S::Value) -> F)
+where
+    F: Future<Output = Result<(), TestCaseError>>,
+{
+    let cases = std::env::var("PROPTEST_CASES").map_or(48, |cases| cases.parse().unwrap());
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(&strategy, |value| {
+        block_in_place(|| Handle::current().block_on(property(value)))
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => prop::collection::vec(any::<char>(), 0..12).prop_map(String::from_iter),
+        1 => prop::collection::vec(prop::char::range('\0', ' '), 0..6).prop_map(String::from_iter),
+        1 => (1_usize..200_000).prop_map(|length| "ß".repeat(length)),
+    ]
+}
+
+fn number() -> impl Strategy<Value = Value> {
+    let floats = prop_oneof![
+        any::<f64>(),
+        // Where a database may take a float for an integer.
+        (1e14..1e21_f64).prop_map(f64::trunc),
+        (-1e21..-1e14_f64).prop_map(f64::trunc),
+        prop::num::f64::SUBNORMAL,
+        Just(-0.0),
+    ];
+    prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        floats.prop_filter_map("JSON has no such number", |float| {
+            Number::from_f64(float).map(Value::Number)
+        }),
+    ]
+}
+
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        number(),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::vec((text(), inner), 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn data() -> impl Strategy<Value = Data> {
+    let nested = (1_usize..140).prop_map(|levels| {
+        let inner = (1..levels).fold(json!(1), |value, _| json!([value]));
+        Data::from([("nested".to_owned(), inner)])
+    });
+    prop_oneof![
+        8 => prop::collection::hash_map(text(), json(), 0..6),
+        1 => nested,
+    ]
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Why this data may be refused, in words of the error.
+fn limits<M: SessionModel>(data: &Data, backend: DbBackend) -> Vec<&'static str> {
+    let column = M::columns().sess.def().get_column_type().clone();
+    let depth = 1 + data.values().map(depth).max().unwrap_or(0);
+    let as_text = serde_json::to_string(data).unwrap();
+    let is_json = matches!(column, ColumnType::Json | ColumnType::JsonBinary);
+    let mut limits = Vec::new();
+    if backend == DbBackend::Postgres
+        && matches!(column, ColumnType::JsonBinary)
+        && as_text.contains(r"\u0000")
+    {
+        limits.push("NUL");
+    }
+    if depth > 127 || depth > 31 && is_json && backend == DbBackend::MySql {
+        limits.push("nested");
+    }
+    // An encoding is a little shorter or longer than this text.
+    if as_text.len() > 1024 * 1024 - 100 {
+        limits.push("1048576 bytes");
+    }
+    limits
+}
+
+async fn any_json_comes_back_equal_or_is_refused_with_a_reason<M: SessionModel>(
+    db: DatabaseConnection,
+) {
+    let backend = db.get_database_backend();
+    let store = SeaOrmStore::<M>::new(db);
+    store.create_table().await.unwrap();
+    let store = &store;
+    hold((data(), data()), async |(first, second)| {
+        let mut session = record(OffsetDateTime::now_utc(), []);
+        session.data = first;
+        let created = store.create(&mut session).await;
+        check::<M>(created, &session.data, backend)?;
+        let before = store
+            .load(&session.id)
+            .await
+            .unwrap()
+            .map(|session| session.data);
+        let is_there = before.is_some();
+        if let Some(before) = &before {
+            prop_assert_eq!(before, &session.data);
+        }
+        session.data = second;
+        let saved = store.save(&session).await;
+        let after = store
+            .load(&session.id)
+            .await
+            .unwrap()
+            .map(|session| session.data);
+        match saved {
+            Ok(()) => prop_assert_eq!(after.as_ref(), Some(&session.data)),
+            Err(_) => prop_assert_eq!(&after, &before),
+        }
+        if is_there {
+            check::<M>(saved, &session.data, backend)?;
+        }
+        Ok(())
+    })
+    .await;
+}
+
+fn check<M: SessionModel>(
+    outcome: Result<(), Error>,
+    data: &Data,
+    backend: DbBackend,
+) -> Result<(), TestCaseError> {
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(Error::Encode(message)) => {
+            let limits = limits::<M>(data, backend);
+            let is_named = limits.iter().any(|limit| message.contains(limit));
+            prop_assert!(is_named, "refused although {limits:?}: {message}");
+            Ok(())
+        }
+        Err(error) => Err(TestCaseError::fail(error.to_string())),
+    }
+}
+
+async fn any_end_is_the_same_moment_in_rust_and_in_sql<M: SessionModel>(db: DatabaseConnection) {
+    let store = SeaOrmStore::<M>::new(db);
+    store.create_table().await.unwrap();
+    let store = &store;
+    // Seconds of 2020 to 2037, and fractions whose texts differ in length.
+    let moment = (
+        1_577_836_800_i64..2_145_916_800,
+        prop_oneof![
+            0_i64..1_000_000,
+            (0_i64..10).prop_map(|tenths| tenths * 100_000),
+            (0_i64..100).prop_map(|hundredths| hundredths * 10_000),
+        ],
+    );
+    let offset = (-12_i8..=14, prop::sample::select(vec![0_i8, 30, 45]));
+    hold(
+        (moment, offset, -3_i64..=3),
+        async |((seconds, micros), (hours, minutes), away)| {
+            let minutes = if hours < 0 { -minutes } else { minutes };
+            let end = OffsetDateTime::from_unix_timestamp(seconds).unwrap()
+                + Duration::microseconds(micros);
+            let now = end + Duration::microseconds(away);
+            let at = |now| store.clone().with_clock(move || now);
+            let mut session = record(end, []);
+            session.expiry_date = end.to_offset(UtcOffset::from_hms(hours, minutes, 0).unwrap());
+            at(end - Duration::DAY).create(&mut session).await.unwrap();
+            let is_live = now < end;
+            let store = at(now);
+            prop_assert_eq!(store.load(&session.id).await.unwrap().is_some(), is_live);
+            prop_assert_eq!(store.find(&session.id).await.unwrap().is_some(), is_live);
+            prop_assert_eq!(store.count().await.unwrap(), u64::from(is_live));
+            prop_assert_eq!(store.save(&session).await.is_ok(), is_live);
+            prop_assert_eq!(store.prune().await.unwrap(), u64::from(!is_live));
+            store.clear().await.unwrap();
+            Ok(())
+        },
+    )
+    .await;
+}
