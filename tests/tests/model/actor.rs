@@ -45,6 +45,8 @@ pub enum Op {
     LogoutUnread,
     /// A request that reads, logs out and begins a new session with a key.
     Relogin(&'static str),
+    /// A request that does so without reading first.
+    ReloginUnread(&'static str),
     /// `store.touch`.
     Touch,
     /// `store.prune`.
@@ -62,7 +64,11 @@ impl Op {
     pub fn is_end(self) -> bool {
         matches!(
             self,
-            Self::Logout | Self::LogoutUnread | Self::Relogin(_) | Self::Revoke
+            Self::Logout
+                | Self::LogoutUnread
+                | Self::Relogin(_)
+                | Self::ReloginUnread(_)
+                | Self::Revoke
         )
     }
 
@@ -77,7 +83,8 @@ impl Op {
             | Self::Clear(key)
             | Self::ClearUnread(key)
             | Self::CycleAndInsert(key)
-            | Self::Relogin(key) => vec![key],
+            | Self::Relogin(key)
+            | Self::ReloginUnread(key) => vec![key],
             Self::InsertTwice(first, second) => vec![first, second],
             _ => Vec::new(),
         }
@@ -86,7 +93,7 @@ impl Op {
     pub fn is_clear(self) -> bool {
         matches!(
             self,
-            Self::Clear(_) | Self::ClearUnread(_) | Self::Relogin(_)
+            Self::Clear(_) | Self::ClearUnread(_) | Self::Relogin(_) | Self::ReloginUnread(_)
         )
     }
 
@@ -133,7 +140,7 @@ impl Op {
                 session.insert(key, actor).await?;
             }
             Self::Logout | Self::LogoutUnread => session.flush().await?,
-            Self::Relogin(key) => {
+            Self::Relogin(key) | Self::ReloginUnread(key) => {
                 session.flush().await?;
                 session.insert(key, actor).await?;
             }
@@ -143,7 +150,10 @@ impl Op {
     }
 
     pub fn reads_first(self) -> bool {
-        !matches!(self, Self::ClearUnread(_) | Self::LogoutUnread)
+        !matches!(
+            self,
+            Self::ClearUnread(_) | Self::LogoutUnread | Self::ReloginUnread(_)
+        )
     }
 }
 

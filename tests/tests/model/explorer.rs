@@ -8,7 +8,7 @@ use std::task::Poll;
 use session_store::SessionModel;
 
 use crate::actor::{Op, Outcome, run};
-use crate::gate::Moves;
+use crate::gate::{Moves, Verb};
 use crate::oracle::{Oracle, Times};
 use crate::world::World;
 
@@ -68,7 +68,7 @@ impl Explored {
         self.programs += 1;
         loop {
             let mut run = Run::new(world, program).await;
-            run.to_the_end().await;
+            run.finish().await;
             self.interleavings += 1;
             self.statements += run.oracle.end(world.gate.latest());
             for note in run.oracle.notes {
@@ -106,7 +106,7 @@ impl<'a, M: SessionModel> Run<'a, M> {
         run
     }
 
-    async fn to_the_end(&mut self) {
+    async fn finish(&mut self) {
         let gate = &self.world.gate;
         loop {
             let waiting = (0..self.actors.len()).filter(|actor| self.actors[*actor].is_some());
@@ -141,7 +141,10 @@ impl<'a, M: SessionModel> Run<'a, M> {
         let sent = gate.take_sent();
         assert_eq!(sent.is_some(), may_send, "one statement for each turn");
         if let Some(verb) = sent {
-            let table = self.world.table().await;
+            let table = match verb {
+                Verb::Select => None,
+                _ => Some(self.world.table().await),
+            };
             self.oracle
                 .statement(actor, verb, Times { made, now }, table);
         }

@@ -15,14 +15,14 @@ use tests::kinds::json_and_offset::Model as Unversioned;
 
 use actor::Op::{
     self, Clear, ClearUnread, Cycle, CycleAndInsert, Insert, InsertTwice, Logout, LogoutUnread,
-    Prune, Read, Relogin, Remove, Revoke, TooLarge, Touch,
+    Prune, Read, Relogin, ReloginUnread, Remove, Revoke, TooLarge, Touch,
 };
 use explorer::{Explored, Program};
 use gate::Moves;
 use world::versioned::Model as Versioned;
 use world::{Door, World};
 
-const EVERY_OP: [Op; 14] = [
+const EVERY_OP: [Op; 16] = [
     Read,
     Insert("a"),
     InsertTwice("a", "b"),
@@ -37,7 +37,12 @@ const EVERY_OP: [Op; 14] = [
     Touch,
     Prune,
     Revoke,
+    Relogin("f"),
+    ReloginUnread("g"),
 ];
+
+/// Without what tower-sessions' own layer lets a store do nothing about.
+const BARE_OPS: &[Op] = EVERY_OP.split_at(14).0;
 
 /// Of each statement and change one.
 const CHIEF_OPS: [Op; 7] = [Read, Insert("a"), Cycle, Logout, Touch, Prune, Revoke];
@@ -134,7 +139,7 @@ async fn without_a_version_of_any_two_at_once_nothing_comes_back() {
 
 #[tokio::test]
 async fn behind_the_layer_of_tower_sessions_of_any_two_at_once_nothing_comes_back() {
-    explore::<Unversioned>(Door::Bare, pairs(&EVERY_OP).into_iter().map(due)).await;
+    explore::<Unversioned>(Door::Bare, pairs(BARE_OPS).into_iter().map(due)).await;
     explore::<Versioned>(Door::Bare, pairs(&CHIEF_OPS).into_iter().map(due)).await;
 }
 
@@ -144,9 +149,9 @@ async fn a_session_that_ends_while_any_two_are_under_way_stays_ended() {
         explore::<Versioned>(Door::Layer, pairs(&CHIEF_OPS).into_iter().map(ending)).await;
         return;
     }
-    let programs = || pairs(&EVERY_OP).into_iter().map(ending_anywhen);
-    explore::<Versioned>(Door::Layer, programs()).await;
-    explore::<Unversioned>(Door::Bare, programs()).await;
+    let programs = |ops| pairs(ops).into_iter().map(ending_anywhen);
+    explore::<Versioned>(Door::Layer, programs(&EVERY_OP)).await;
+    explore::<Unversioned>(Door::Bare, programs(BARE_OPS)).await;
 }
 
 #[tokio::test]
@@ -157,10 +162,8 @@ async fn of_three_at_once_no_change_is_lost_and_nothing_comes_back() {
     }
     let programs = [
         [Insert("a"), Insert("b"), Insert("c")],
-        [Insert("a"), Insert("a"), Remove],
-        [Insert("a"), Insert("b"), Clear("c")],
-        [Insert("a"), Remove, Cycle],
         [Insert("a"), Insert("b"), Logout],
+        [Insert("a"), Clear("c"), Relogin("f")],
         [Insert("a"), TooLarge, LogoutUnread],
         [Insert("a"), Cycle, Revoke],
         [Read, Cycle, Logout],
@@ -177,10 +180,4 @@ async fn a_lost_change_is_noticed() {
     world.pretend_to_merge();
     let program = fresh(vec![Insert("a"), Insert("b")]);
     Explored::default().explore(&world, &program).await;
-}
-
-#[tokio::test]
-async fn a_session_that_begins_where_one_was_ended_gets_an_id_of_its_own() {
-    let programs = EVERY_OP.map(|other| due(vec![Relogin("f"), other]));
-    explore::<Versioned>(Door::Layer, programs).await;
 }

@@ -80,8 +80,9 @@ impl Oracle {
             .push_str("  the clock moves to the first end of the session\n");
     }
 
-    /// A statement of an actor has left the table like this.
-    pub fn statement(&mut self, actor: usize, verb: Verb, times: Times, table: Table) {
+    /// A statement of an actor has left the table like this, unless it has only read.
+    pub fn statement(&mut self, actor: usize, verb: Verb, times: Times, table: Option<Table>) {
+        let table = table.unwrap_or_else(|| self.table.clone());
         let before = std::mem::replace(&mut self.table, table);
         let changes = Changes::between(&before, &self.table);
         let op = self.program.ops[actor];
@@ -198,10 +199,13 @@ impl Oracle {
     }
 
     fn deleted(&mut self, actor: usize, sid: &str, old: &Row, now: OffsetDateTime) {
-        if self.program.ops[actor].is_cycle() && old.expire > now {
+        let op = self.program.ops[actor];
+        if op.is_cycle() && old.expire > now {
             self.check(sid == self.sid, "a request moves its own session alone");
             self.actors[actor].moved = Some(old.data.clone());
         } else if self.sids.contains(sid) {
+            let may_end = op.is_end() || op == Op::Prune || old.expire <= now || self.was_late;
+            self.check(may_end, "a session that nobody ends is there");
             self.is_ended = true;
         }
     }
@@ -284,10 +288,8 @@ impl Oracle {
             !is_ended || self.was_late || !is_served,
             "after a logout the old cookie is worth nothing",
         );
-        let expires = self.program.clock != Moves::Never;
-        let can_end = |op: Op| op.is_end() || expires && (op == Op::Prune || op.is_cycle());
         self.check(
-            row.is_some() || self.was_late || self.program.ops.iter().any(|op| can_end(*op)),
+            row.is_some() || self.was_late || self.is_ended,
             "a session that nobody ends is there",
         );
         let overrides = |op: &Op| op.is_clear() || *op == Op::Remove;
