@@ -10,6 +10,7 @@ mod directory;
 mod error;
 mod execute;
 mod expiry;
+#[cfg(feature = "derive")]
 pub mod express_session;
 mod extras;
 mod json;
@@ -40,6 +41,7 @@ pub use session_store_derive::SessionModel;
 pub use store::SeaOrmStore;
 
 /// A store over the [default entity](express_session).
+#[cfg(feature = "derive")]
 pub type DefaultStore = SeaOrmStore<express_session::Model>;
 
 #[doc = include_str!("../docs/guarantees.md")]
