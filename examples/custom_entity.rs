@@ -67,7 +67,7 @@ mod session {
         pub sess: Json,
         pub expire: TimeDateTimeWithTimeZone,
         /// Filled from the session key `user_id`, which signing in sets.
-        #[sea_orm(indexed)]
+        #[session(index)]
         pub user_id: Option<i32>,
         /// Filled from the session key `user_agent`.
         #[sea_orm(column_type = "Text", nullable)]
@@ -197,7 +197,7 @@ struct MySession {
     user: Option<String>,
     user_agent: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
-    signed_in: OffsetDateTime,
+    first_seen: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     expires: OffsetDateTime,
     is_this_one: bool,
@@ -224,7 +224,7 @@ async fn my_sessions(
                 sid: row.sid,
                 user: user.map(|user| user.name),
                 user_agent: row.user_agent,
-                signed_in: row.created_at,
+                first_seen: row.created_at,
                 expires: row.expire,
             })
             .collect(),

@@ -24,5 +24,7 @@ impl ::session_store::SessionModel for Model {
         ::core::result::Result::Ok(())
     }
 }
+#[automatically_derived]
+impl ::session_store::CreatedAt for Model {}
 /// The session store over this entity's table.
 pub type Store = ::session_store::SeaOrmStore<Model>;

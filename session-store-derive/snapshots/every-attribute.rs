@@ -59,6 +59,11 @@ impl ::session_store::SessionModel for Model {
         row.device = ::session_store::__private::Set(value);
         ::core::result::Result::Ok(())
     }
+    fn indexed() -> ::std::vec::Vec<Column> {
+        ::std::vec![Column::Type, Column::Agent]
+    }
 }
+#[automatically_derived]
+impl ::session_store::CreatedAt for Model {}
 /// The session store over this entity's table.
 pub(crate) type Store = ::session_store::SeaOrmStore<Model>;

@@ -51,6 +51,8 @@ const ATTRIBUTES: &[&str] = &[
     "#[session(sess)]",
     "#[session(expire)]",
     "#[session(key = \"k\")]",
+    "#[session(index)]",
+    "#[session(index = 3, skip)]",
     "#[session(key)]",
     "#[session(key = 3)]",
     "#[session(key = \"\")]",

@@ -8,7 +8,7 @@ use crate::error::Faults;
 use crate::{spelling, value};
 
 /// The words, in the order in which messages list them.
-const WORDS: [&str; 11] = [
+const WORDS: [&str; 12] = [
     "sid",
     "sess",
     "expire",
@@ -16,6 +16,7 @@ const WORDS: [&str; 11] = [
     "pointer",
     "with",
     "default",
+    "index",
     "created_at",
     "last_seen",
     "version",
@@ -27,6 +28,8 @@ const WORDS: [&str; 11] = [
 pub(crate) struct Attrs {
     pub(crate) claims: Vec<Claim>,
     pub(crate) default: Option<DefaultWord>,
+    /// The word `index`.
+    pub(crate) index: Option<Ident>,
     /// A word was wrong in a way that leaves open what the field is.
     pub(crate) unclear: bool,
 }
@@ -67,6 +70,7 @@ pub(crate) struct DefaultWord {
 enum Word {
     Claim(Claim),
     Default(DefaultWord),
+    Index(Ident),
 }
 
 impl Word {
@@ -74,6 +78,7 @@ impl Word {
         match self {
             Self::Claim(claim) => &claim.word,
             Self::Default(default) => &default.word,
+            Self::Index(word) => word,
         }
     }
 }
@@ -95,6 +100,7 @@ pub(crate) fn of_field(attrs: &[Attribute], faults: &mut Faults) -> Attrs {
         match word {
             Word::Claim(claim) => read.claims.push(claim),
             Word::Default(default) => read.default = Some(default),
+            Word::Index(word) => read.index = Some(word),
         }
     }
     read
@@ -165,6 +171,10 @@ fn word(input: ParseStream<'_>, faults: &mut Faults) -> Result<Word> {
         "default" => {
             let value = value::value(input, &word, "default = 0")?;
             return Ok(Word::Default(DefaultWord { word, value }));
+        }
+        "index" => {
+            value::no_value(input, name, faults);
+            return Ok(Word::Index(word));
         }
         flag => {
             value::no_value(input, flag, faults);

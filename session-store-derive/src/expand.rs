@@ -27,8 +27,9 @@ pub(crate) fn session_model(input: &DeriveInput, model: &Model<'_>) -> TokenStre
         }
     };
     let implementation = implementation(input, &types, &columns, others);
+    let has_created_at = others.created_at.map(|_| has_created_at(input));
     let store = store(input, &quote!(::session_store::SeaOrmStore<Model>));
-    quote!(#implementation #store)
+    quote!(#implementation #has_created_at #store)
 }
 
 /// The impl, with the body of `columns`.
@@ -40,6 +41,7 @@ pub(crate) fn implementation(
 ) -> TokenStream {
     let model = &input.ident;
     let fill = fill(&others.extras);
+    let indexed = (!others.indexed.is_empty()).then(|| indexed(&others.indexed));
     quote! {
         #[automatically_derived]
         impl ::session_store::SessionModel for #model {
@@ -52,7 +54,18 @@ pub(crate) fn implementation(
             }
 
             #fill
+
+            #indexed
         }
+    }
+}
+
+/// The impl that says that there is a `created_at` column.
+pub(crate) fn has_created_at(input: &DeriveInput) -> TokenStream {
+    let model = &input.ident;
+    quote! {
+        #[automatically_derived]
+        impl ::session_store::CreatedAt for #model {}
     }
 }
 
@@ -62,6 +75,15 @@ pub(crate) fn store(input: &DeriveInput, ty: &TokenStream) -> TokenStream {
     quote! {
         /// The session store over this entity's table.
         #vis type Store = #ty;
+    }
+}
+
+fn indexed(fields: &[&Field<'_>]) -> TokenStream {
+    let columns = fields.iter().map(|field| column(field));
+    quote! {
+        fn indexed() -> ::std::vec::Vec<Column> {
+            ::std::vec![#(#columns),*]
+        }
     }
 }
 

@@ -45,6 +45,8 @@ fn model(input: &DeriveInput, broken: &Broken<'_>) -> TokenStream {
         ::core::unreachable!()
     };
     let implementation = expand::implementation(input, &types, &columns, others);
+    // Also without the column, which may be what the fault is about.
+    let has_created_at = expand::has_created_at(input);
     let store = expand::store(input, &quote!(::session_store::SeaOrmStore<Model>));
-    quote!(#implementation #store)
+    quote!(#implementation #has_created_at #store)
 }

@@ -91,6 +91,9 @@ use crate::error::Faults;
 /// | `#[session(default)]` | `Default::default()` |
 /// | `#[session(default = expression)]` | the expression, of the field's type |
 ///
+/// `#[session(index)]`, with any of these or alone, gives the column an index in
+/// `store.indexes()` and `create_table()`: for those that sessions are found by.
+///
 /// Fields with `#[sea_orm(ignore)]` and relations (`HasOne`, `HasMany`, `BelongsTo`) are no columns.
 ///
 /// ```
@@ -112,6 +115,8 @@ use crate::error::Faults;
 ///     pub created_at: TimeDateTimeWithTimeZone,
 ///     #[session(version)]
 ///     pub version: i64,
+///     #[session(index)]
+///     pub user_id: Option<i32>,
 ///     #[session(key = "user-agent")]
 ///     pub user_agent: Option<String>,
 ///     #[session(pointer = "/cart/total", default)]

@@ -70,10 +70,11 @@ fn every_attribute_expands_to_one_line() -> Tested {
                 seen: Option<TimeDateTime>,
                 #[session(version)]
                 saves: i64,
+                #[session(index)]
                 r#type: Option<String>,
                 #[session(default)]
                 visits: i32,
-                #[session(key = "user-agent")]
+                #[session(key = "user-agent", index)]
                 agent: Option<HashMap<String, (i32, [u8; 4])>>,
                 #[session(key = "lang", default = "en".to_owned())]
                 language: String,

@@ -33,6 +33,8 @@ pub(crate) struct Others<'a> {
     pub(crate) last_seen: Option<&'a Field<'a>>,
     pub(crate) version: Option<&'a Field<'a>>,
     pub(crate) extras: Vec<Extra<'a>>,
+    /// Those that get an index.
+    pub(crate) indexed: Vec<&'a Field<'a>>,
 }
 
 /// A column that is filled from the session's data.
@@ -54,7 +56,7 @@ pub(crate) fn check<'a>(
     input: &DeriveInput,
     fields: &'a [Field<'a>],
     mut faults: Faults,
-) -> Result<Model<'a>, Broken<'a>> {
+) -> Result<Model<'a>, Box<Broken<'a>>> {
     attr::of_struct(&input.attrs, &mut faults);
     let is_entity = check_shape(input, &mut faults) && check_entity(input, fields, &mut faults);
     let columns: Vec<_> = fields
@@ -63,6 +65,7 @@ pub(crate) fn check<'a>(
         .collect();
     for column in &columns {
         check_default(column, &mut faults);
+        check_index(column, &mut faults);
     }
     let mut one = |role| the_one(role, &columns, &mut faults);
     let (sid, sess, expire) = (one(Role::Sid), one(Role::Sess), one(Role::Expire));
@@ -71,6 +74,11 @@ pub(crate) fn check<'a>(
         last_seen: one(Role::LastSeen),
         version: one(Role::Version),
         extras: columns.iter().filter_map(extra).collect(),
+        indexed: columns
+            .iter()
+            .map(|column| column.field)
+            .filter(|field| field.attrs.index.is_some())
+            .collect(),
     };
     if has_named_fields(input) {
         let found = [(Role::Sid, sid), (Role::Sess, sess), (Role::Expire, expire)];
@@ -89,14 +97,14 @@ pub(crate) fn check<'a>(
             expire,
             others,
         }),
-        _ => Err(Broken {
+        _ => Err(Box::new(Broken {
             faults,
             is_entity: is_entity && columns.iter().any(Column::is_primary_key),
             sid: sid.map(Field::required),
             sess: sess.map(Field::required),
             expire: expire.map(Field::required),
             others,
-        }),
+        })),
     }
 }
 
@@ -145,11 +153,15 @@ fn has_named_fields(input: &DeriveInput) -> bool {
 /// What a field is for, by the first word that says so; the others are in its way.
 fn column<'a>(field: &'a Field<'a>, faults: &mut Faults) -> Option<Column<'a>> {
     let Attrs {
-        claims, default, ..
+        claims,
+        default,
+        index,
+        ..
     } = &field.attrs;
     if let Some(why) = field.no_column() {
         let words = claims.iter().map(|claim| &claim.word);
-        for word in words.chain(default.iter().map(|default| &default.word)) {
+        let default = default.iter().map(|default| &default.word);
+        for word in words.chain(default).chain(index) {
             faults.at(
                 word,
                 format!("this field is no column, {why}: remove `{word}`"),
@@ -198,6 +210,20 @@ fn check_default(column: &Column<'_>, faults: &mut Faults) {
         _ => return,
     };
     faults.at(&default.word, why);
+}
+
+/// An index is for the columns that sessions are found by.
+fn check_index(column: &Column<'_>, faults: &mut Faults) {
+    let Some(word) = &column.field.attrs.index else {
+        return;
+    };
+    let why = match column.role() {
+        Some(Role::Sid) => "the primary key has an index",
+        Some(Role::Expire) => "this column has an index, which pruning needs",
+        Some(Role::Sess) => "the data as a whole cannot be searched",
+        _ => return,
+    };
+    faults.at(word, format!("{why}: remove `index`"));
 }
 
 /// The field with a role: the first that claims it. Two are one too many.

@@ -5,11 +5,11 @@
 extern crate self as session_store;
 
 mod column;
+mod compare;
 mod cookie;
 mod directory;
 mod error;
 mod execute;
-mod expiry;
 #[cfg(feature = "derive")]
 pub mod express_session;
 mod extras;
@@ -33,7 +33,7 @@ pub use column::{SessColumn, SidColumn, TimestampColumn, VersionColumn};
 pub use error::Error;
 pub use extras::ExtrasOutcome;
 pub use layer::{SessionLayer, SessionService};
-pub use model::{ActiveModel, Column, SessionModel};
+pub use model::{ActiveModel, Column, CreatedAt, SessionModel};
 pub use prune::{PruneTask, Pruner};
 pub use record::{Data, Record};
 #[cfg(feature = "derive")]
@@ -55,5 +55,7 @@ pub mod __private {
 
     pub use crate::extras::Extra;
     pub use crate::model::{Columns, Timestamp, Version};
-    pub use crate::{Data, Error, Record, SessColumn, SidColumn, TimestampColumn, VersionColumn};
+    pub use crate::{
+        CreatedAt, Data, Error, Record, SessColumn, SidColumn, TimestampColumn, VersionColumn,
+    };
 }

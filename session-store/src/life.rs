@@ -1,15 +1,16 @@
 //! When a session ends: how far a touch moves its end, and when one is due.
 
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
 /// The longest time between two touches that is taken without being asked for.
 const MAX_DEFAULT_TOUCH_AFTER: Duration = Duration::hours(1);
 
-/// How long a session lives after it was last used.
+/// How long a session lives: after it was last used, and at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Life {
-    life: Option<Duration>,
+    idle: Option<Duration>,
     touch_after: Option<Duration>,
+    absolute: Option<Duration>,
 }
 
 /// A touch at some moment: what it writes, and to which rows.
@@ -19,12 +20,14 @@ pub(crate) struct Slide {
     pub(crate) expire: OffsetDateTime,
     /// A session that ends at this moment or before is due.
     pub(crate) due: OffsetDateTime,
+    /// So is one that was last seen at this moment or before, whenever it ends.
+    pub(crate) seen: OffsetDateTime,
 }
 
 impl Life {
     pub(crate) fn with_life(self, life: Duration) -> Self {
         Self {
-            life: life.is_positive().then_some(life),
+            idle: life.is_positive().then_some(life),
             ..self
         }
     }
@@ -36,13 +39,43 @@ impl Life {
         }
     }
 
+    pub(crate) fn with_absolute_life(self, absolute: Duration) -> Self {
+        Self {
+            absolute: absolute.is_positive().then_some(absolute),
+            ..self
+        }
+    }
+
+    /// The moment that a session does not outlive. One whose age nobody knows has outlived it.
+    pub(crate) fn latest_end(self, created_at: Option<OffsetDateTime>) -> OffsetDateTime {
+        match (self.absolute, created_at) {
+            (None, _) => PrimitiveDateTime::MAX.assume_utc(),
+            (Some(_), None) => PrimitiveDateTime::MIN.assume_utc(),
+            (Some(absolute), Some(created_at)) => created_at.saturating_add(absolute),
+        }
+    }
+
+    /// When a session ends whose row says `expire`.
+    pub(crate) fn end(
+        self,
+        expire: OffsetDateTime,
+        created_at: Option<OffsetDateTime>,
+    ) -> OffsetDateTime {
+        expire.min(self.latest_end(created_at))
+    }
+
+    /// When the oldest session was created whose absolute life, if there is one, ends at `end`.
+    pub(crate) fn earliest_creation(self, end: OffsetDateTime) -> Option<OffsetDateTime> {
+        Some(end.saturating_sub(self.absolute?))
+    }
+
     pub(crate) fn get(self) -> Option<Duration> {
-        self.life
+        self.idle
     }
 
     /// The touch at `now`; none without a life.
     pub(crate) fn slide(self, now: OffsetDateTime) -> Option<Slide> {
-        let life = self.life?;
+        let life = self.idle?;
         let touch_after = self
             .touch_after
             .unwrap_or_else(|| Duration::min(life / 10, MAX_DEFAULT_TOUCH_AFTER))
@@ -52,7 +85,31 @@ impl Life {
         Some(Slide {
             expire,
             due: expire.saturating_sub(touch_after),
+            seen: now.saturating_sub(touch_after),
         })
+    }
+}
+
+impl Slide {
+    /// Whether a session needs the touch.
+    pub(crate) fn is_due(self, end: OffsetDateTime, last_seen: Option<OffsetDateTime>) -> bool {
+        end <= self.due || last_seen.is_some_and(|last_seen| last_seen <= self.seen)
+    }
+
+    /// When a session ends after the touch.
+    pub(crate) fn end(self, end: OffsetDateTime) -> OffsetDateTime {
+        if end <= self.due { self.expire } else { end }
+    }
+
+    /// The touch of a session that ends at `latest_end` at the latest; one that ends then already is
+    /// not due.
+    pub(crate) fn until(self, latest_end: OffsetDateTime) -> Self {
+        let expire = self.expire.min(latest_end);
+        Self {
+            expire,
+            due: self.due.min(expire.saturating_sub(Duration::MICROSECOND)),
+            ..self
+        }
     }
 }
 
@@ -65,7 +122,7 @@ mod tests {
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
     fn due_after(life: Life) -> Duration {
-        let Slide { expire, due } = life.slide(NOW).unwrap();
+        let Slide { expire, due, .. } = life.slide(NOW).unwrap();
         expire - due
     }
 

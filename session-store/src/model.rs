@@ -1,9 +1,12 @@
 //! The trait `SessionModel`: what a derived model tells the store.
 
-use sea_orm::{EntityTrait, FromQueryResult, IdenStatic, ModelTrait, QueryResult, Value};
+use sea_orm::{
+    DbBackend, DbErr, EntityTrait, FromQueryResult, IdenStatic, ModelTrait, QueryResult, Value,
+};
 use time::OffsetDateTime;
 
 use crate::column::{SessColumn, SidColumn, TimestampColumn, VersionColumn};
+use crate::compare::Moments;
 use crate::error::{BoxError, Error, Result};
 use crate::record::Record;
 
@@ -38,7 +41,23 @@ pub trait SessionModel:
     ///
     /// A required column has no value in the session, or one of another type.
     fn fill(record: &Record<'_>, row: &mut ActiveModel<Self>) -> Result<()>;
+
+    /// The columns that the application finds sessions by, which get an index each.
+    #[must_use]
+    fn indexed() -> Vec<Column<Self>> {
+        Vec::new()
+    }
 }
+
+/// A model with a `created_at` column, which an
+/// [absolute life](crate::SeaOrmStore::with_absolute_life) needs. The derive implements it.
+#[diagnostic::on_unimplemented(
+    message = "an absolute life needs to know when a session was created, and `{Self}` has no \
+               `#[session(created_at)]` column",
+    label = "needs a column with `#[session(created_at)]`",
+    note = "write in the model: `#[session(created_at)] pub created_at: TimeDateTimeWithTimeZone`"
+)]
+pub trait CreatedAt: SessionModel {}
 
 /// The columns of a [`SessionModel`] that the store itself reads and writes.
 #[derive(Debug)]
@@ -49,7 +68,7 @@ pub struct Columns<M: SessionModel> {
     pub sess: Column<M>,
     /// When the session ends.
     pub expire: Column<M>,
-    /// Set when the session is created.
+    /// When the session was created.
     pub created_at: Option<Timestamp<M>>,
     /// Set whenever the session is created, saved or touched.
     pub last_seen: Option<Timestamp<M>>,
@@ -63,6 +82,7 @@ pub struct Timestamp<M: SessionModel> {
     /// The column.
     pub column: Column<M>,
     value: fn(OffsetDateTime) -> Value,
+    read: fn(&QueryResult, usize) -> std::result::Result<Option<OffsetDateTime>, DbErr>,
 }
 
 impl<M: SessionModel> Timestamp<M> {
@@ -71,11 +91,24 @@ impl<M: SessionModel> Timestamp<M> {
         Self {
             column,
             value: |moment| T::at(moment).into(),
+            read: |row, index| {
+                let moment: Option<T> = row.try_get_by_index(index)?;
+                Ok(moment.map(|moment| moment.moment()))
+            },
         }
     }
 
     pub(crate) fn at(&self, moment: OffsetDateTime) -> Value {
         (self.value)(moment)
+    }
+
+    pub(crate) fn moments(&self, backend: DbBackend) -> Moments<Column<M>> {
+        Moments::new(self.column, self.value, backend)
+    }
+
+    /// The moment in a row, where the column is not NULL.
+    pub(crate) fn read(&self, row: &QueryResult, index: usize) -> Result<Option<OffsetDateTime>> {
+        (self.read)(row, index).map_err(|source| decode_error::<M>(self.column, source.into()))
     }
 }
 

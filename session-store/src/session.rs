@@ -9,10 +9,10 @@ use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
 use crate::column::{SessColumn, SidColumn, TimestampColumn, utc};
+use crate::compare::Moments;
 use crate::error::{Error, Result};
-use crate::expiry::bound;
 use crate::life::Slide;
-use crate::model::{Column, Columns, SessionModel, decode_error};
+use crate::model::{Column, Columns, SessionModel, Timestamp, decode_error};
 use crate::record::{Data, Record};
 use crate::store::SeaOrmStore;
 
@@ -24,6 +24,9 @@ const CREATE_ATTEMPTS: u32 = 8;
 pub(crate) struct Loaded {
     pub(crate) data: Data,
     pub(crate) end: OffsetDateTime,
+    /// If a column tells, as does the next.
+    pub(crate) created_at: Option<OffsetDateTime>,
+    last_seen: Option<OffsetDateTime>,
     /// How often it was saved; zero if no column counts that.
     pub(crate) version: i64,
     /// Loading it has moved its end.
@@ -37,9 +40,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
         id: &mut Id,
         data: &Data,
         expiry_date: OffsetDateTime,
+        created_at: OffsetDateTime,
     ) -> Result<()> {
         for _ in 0..CREATE_ATTEMPTS {
-            let insert = self.insert_statement(id, data, expiry_date)?;
+            let insert = self.insert_statement(id, data, expiry_date, created_at)?;
             if self.try_insert(id, &insert).await? {
                 return Ok(());
             }
@@ -70,20 +74,17 @@ impl<M: SessionModel> SeaOrmStore<M> {
         id: &Id,
         data: &Data,
         expiry_date: OffsetDateTime,
+        created_at: OffsetDateTime,
     ) -> Result<InsertStatement> {
-        let Columns {
-            sid,
-            created_at,
-            version,
-            ..
-        } = M::columns();
-        let now = self.now();
-        let mut row = self.row(&Record::new(id, data, utc(expiry_date)), now)?;
-        row.set(sid, M::Sid::from_sid(self.sid(id)).into())?;
-        if let Some(created_at) = created_at {
-            row.set(created_at.column, created_at.at(now))?;
+        let own = M::columns();
+        let end = self.life().end(utc(expiry_date), Some(created_at));
+        let record = Record::new(id, data, end);
+        let mut row = self.row(&record, self.expiry().at(end), self.now())?;
+        row.set(own.sid, M::Sid::from_sid(self.sid(id)).into())?;
+        if let Some(column) = own.created_at {
+            row.set(column.column, column.at(created_at))?;
         }
-        if let Some(version) = version {
+        if let Some(version) = own.version {
             row.set(version.column, version.value(0)?)?;
         }
         let (columns, values): (Vec<_>, Vec<_>) = row.assignments().unzip();
@@ -129,7 +130,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
         version: Option<i64>,
     ) -> Result<UpdateStatement> {
         let now = self.now();
-        let row = self.row(&Record::new(id, data, utc(expiry_date)), now)?;
+        let end = utc(expiry_date);
+        let expire = match self.may_last_until(end) {
+            Some(may_last) => self.expiry().replaced_if(may_last, self.expiry().at(end)),
+            None => self.expiry().at(end),
+        };
+        let row = self.row(&Record::new(id, data, end), expire, now)?;
         let mut update = M::Entity::update_many().filter(self.is_at(id, now, version)?);
         for (column, value) in row.assignments() {
             update = update.col_expr(column, value);
@@ -147,28 +153,44 @@ impl<M: SessionModel> SeaOrmStore<M> {
             sess,
             expire,
             version,
+            created_at,
+            last_seen,
             ..
         } = M::columns();
-        let version_column = version.as_ref().map(|version| version.column);
+        let timestamps = [&created_at, &last_seen].into_iter().flatten();
+        let others = timestamps.map(|timestamp| timestamp.column);
+        let others = others.chain(version.as_ref().map(|version| version.column));
         let select = M::Entity::find()
             .select_only()
-            .columns([sess, expire].into_iter().chain(version_column))
+            .columns([sess, expire].into_iter().chain(others))
             .filter(self.is(id))
             .into_query();
         let Some(row) = self.query_one("load a session", &select).await? else {
             return Ok(None);
         };
-        let end = get::<M, M::Expire>(&row, 1, expire)?.moment();
+        let mut index = 1;
+        let mut next = || {
+            index += 1;
+            index
+        };
+        let mut read = |column: Option<Timestamp<M>>| {
+            column.map_or(Ok(None), |column| column.read(&row, next()))
+        };
+        let (created_at, last_seen) = (read(created_at)?, read(last_seen)?);
+        let expire = get::<M, M::Expire>(&row, 1, expire)?.moment();
+        let end = self.life().end(expire, created_at);
         if end <= self.now() {
             return Ok(None);
         }
         let data = get::<M, M::Sess>(&row, 0, sess)?
             .decode()
             .map_err(|source| decode_error::<M>(sess, source))?;
-        let version = version.map_or(Ok(0), |version| version.read(&row, 2))?;
+        let version = version.map_or(Ok(0), |version| version.read(&row, next()))?;
         Ok(Some(Loaded {
             data,
             end,
+            created_at,
+            last_seen,
             version,
             slid: false,
         }))
@@ -179,12 +201,14 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let Some(mut loaded) = self.select(id).await? else {
             return Ok(None);
         };
-        if let Some(slide) = self.life().slide(self.now())
-            && loaded.end <= slide.due
+        let latest_end = self.life().latest_end(loaded.created_at);
+        let slide = self.life().slide(self.now());
+        if let Some(slide) = slide.map(|slide| slide.until(latest_end))
+            && slide.is_due(loaded.end, loaded.last_seen)
         {
             match self.slide(id, slide).await {
                 Ok(true) => {
-                    loaded.end = slide.expire;
+                    loaded.end = slide.end(loaded.end);
                     loaded.slid = true;
                 }
                 Ok(false) => {}
@@ -200,8 +224,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// writing its data. Returns whether it did.
     ///
     /// It does not if the session is gone or has expired, if it was touched less than
-    /// [`touch_after`](Self::with_touch_after) ago or ends later already, or if the store has no
-    /// [life](Self::with_life). Loading a session touches it by itself; this is for use that does
+    /// [`touch_after`](Self::with_touch_after) ago, or if the store has no
+    /// [life](Self::with_life). An end that is later already, or that is the end of the
+    /// [absolute life](Self::with_absolute_life), stays. Loading a session touches it by itself; this is for use that does
     /// not load, such as an open web socket.
     ///
     /// The browser's cookie is renewed by a load that slides the session, and after a touch none
@@ -218,19 +243,20 @@ impl<M: SessionModel> SeaOrmStore<M> {
     }
 
     async fn slide(&self, id: &Id, slide: Slide) -> Result<bool> {
-        let Columns {
-            expire, last_seen, ..
-        } = M::columns();
         let now = self.now();
-        let assign = |column: Column<M>, value| column.save_as(Expr::val(value));
-        let mut touch = M::Entity::update_many()
-            .col_expr(expire, assign(expire, self.expiry().value(slide.expire)))
-            .filter(self.is_at(id, now, None)?)
-            .filter(self.expiry().is_at_or_before(slide.due));
-        if let Some(last_seen) = last_seen {
-            let now = bound(last_seen.at(now), self.backend());
-            touch = touch.col_expr(last_seen.column, assign(last_seen.column, now));
+        let mut touch = M::Entity::update_many().filter(self.is_at(id, now, None)?);
+        let mut is_due = self.expiry().is_at_or_before(slide.due);
+        if let Some(may_last) = self.may_last_until(slide.expire) {
+            is_due = is_due.and(may_last);
         }
+        let mut expire = self.expiry().at(slide.expire);
+        if let Some(last_seen) = M::columns().last_seen {
+            let seen = last_seen.moments(self.backend());
+            expire = self.expiry().replaced_if(is_due.clone(), expire);
+            is_due = is_due.or(seen.is_at_or_before(slide.seen));
+            touch = touch.col_expr(last_seen.column, seen.at(now));
+        }
+        let touch = touch.col_expr(M::columns().expire, expire).filter(is_due);
         Ok(self.execute("touch a session", &touch.into_query()).await? > 0)
     }
 
@@ -270,7 +296,22 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     /// Rows of sessions that have not expired at `now`.
     pub(crate) fn is_live(&self, now: OffsetDateTime) -> Expr {
-        self.expiry().is_after(now)
+        let is_live = self.expiry().is_after(now);
+        match self.created_at().zip(self.life().earliest_creation(now)) {
+            Some((created_at, earliest)) => is_live.and(created_at.is_after(earliest)),
+            None => is_live,
+        }
+    }
+
+    /// Rows of sessions whose absolute life, if there is one, is not over before `end`.
+    fn may_last_until(&self, end: OffsetDateTime) -> Option<Expr> {
+        let earliest = self.life().earliest_creation(end)?;
+        Some(self.created_at()?.is_at_or_after(earliest))
+    }
+
+    fn created_at(&self) -> Option<Moments<Column<M>>> {
+        let created_at = M::columns().created_at?;
+        Some(created_at.moments(self.backend()))
     }
 }
 

@@ -9,10 +9,10 @@ use time::{Duration, OffsetDateTime};
 use tower_sessions::session::Id;
 
 use crate::column::utc;
-use crate::expiry::Expiry;
+use crate::compare::Moments;
 use crate::extras::{ExtrasFn, ExtrasOutcome};
 use crate::life::Life;
-use crate::model::{ActiveModel, Column, SessionModel};
+use crate::model::{ActiveModel, Column, CreatedAt, SessionModel, Timestamp};
 use crate::record::Record;
 use crate::sid::SidForm;
 
@@ -122,6 +122,59 @@ impl<M: SessionModel> SeaOrmStore<M> {
     #[must_use]
     pub fn with_touch_after(mut self, touch_after: Duration) -> Self {
         self.life = self.life.with_touch_after(touch_after);
+        self
+    }
+
+    /// Sessions end this long after they were created, however busy they are.
+    ///
+    /// It needs a column with `#[session(created_at)]`, and does not compile without one. From the
+    /// moment it is set, it holds for the sessions that are in the table too; one whose
+    /// `created_at` is NULL, so that nobody knows its age, has ended.
+    ///
+    /// Under [`layer`](Self::layer) a session keeps its age when
+    /// [`cycle_id`](tower_sessions::Session::cycle_id) moves it to another id, and begins anew after
+    /// [`flush`](tower_sessions::Session::flush): call that when a visitor signs in, if the time
+    /// before should not count. (Under a
+    /// [`SessionManagerLayer`](tower_sessions::SessionManagerLayer) of your own `cycle_id` makes a
+    /// new session.)
+    ///
+    /// A duration that is not positive is none. OWASP recommends 4 to 8 hours where people work
+    /// through an office day ([Session Management Cheat Sheet][owasp]).
+    ///
+    /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#absolute-timeout
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod session {
+    /// #     use sea_orm::entity::prelude::*;
+    /// #     use session_store::SessionModel;
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
+    /// #     #[sea_orm(table_name = "session")]
+    /// #     pub struct Model {
+    /// #         #[sea_orm(primary_key, auto_increment = false)]
+    /// #         pub sid: String,
+    /// #         pub sess: Json,
+    /// #         pub expire: TimeDateTimeWithTimeZone,
+    /// #         #[session(created_at)]
+    /// #         pub created_at: TimeDateTimeWithTimeZone,
+    /// #     }
+    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// #     pub enum Relation {}
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// # use time::Duration;
+    /// # let db = sea_orm::DatabaseConnection::default();
+    /// let store = session::Store::new(db)
+    ///     .with_life(Duration::minutes(30))
+    ///     .with_absolute_life(Duration::hours(8));
+    /// ```
+    #[must_use]
+    pub fn with_absolute_life(mut self, absolute_life: Duration) -> Self
+    where
+        M: CreatedAt,
+    {
+        self.life = self.life.with_absolute_life(absolute_life);
         self
     }
 
@@ -256,8 +309,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
         self.extras.as_ref()
     }
 
-    pub(crate) fn expiry(&self) -> Expiry<Column<M>> {
-        Expiry::of::<M::Expire>(M::columns().expire, self.backend())
+    pub(crate) fn expiry(&self) -> Moments<Column<M>> {
+        Timestamp::<M>::of::<M::Expire>(M::columns().expire).moments(self.backend())
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

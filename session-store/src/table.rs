@@ -101,25 +101,26 @@ impl<M: SessionModel> SeaOrmStore<M> {
     }
 
     /// The statements that create the table's indexes, for a migration: one on `expire`, which
-    /// pruning needs, and one for each column that the entity declares `indexed` or gives a
-    /// `unique_key`.
+    /// pruning needs, one for each column with `#[session(index)]`, and one for each that the entity
+    /// declares `indexed` or gives a `unique_key`.
     #[must_use]
     pub fn indexes(&self) -> Vec<IndexCreateStatement> {
         let backend = self.backend();
         let entity = M::Entity::default();
-        let expire = M::columns().expire;
         let mut indexes = Schema::new(backend).create_index_from_entity(entity);
-        let name = format!("idx-{}-{}", entity.table_name(), expire.as_str());
-        if indexes
-            .iter()
-            .all(|index| index.get_index_spec().get_name() != Some(&name))
-        {
-            let index = Index::create()
-                .name(name)
-                .table(index_table::<M>(backend))
-                .col(expire)
-                .take();
-            indexes.push(index);
+        for column in [M::columns().expire].into_iter().chain(M::indexed()) {
+            let name = format!("idx-{}-{}", entity.table_name(), column.as_str());
+            if indexes
+                .iter()
+                .all(|index| index.get_index_spec().get_name() != Some(&name))
+            {
+                let index = Index::create()
+                    .name(name)
+                    .table(index_table::<M>(backend))
+                    .col(column)
+                    .take();
+                indexes.push(index);
+            }
         }
         if backend != DbBackend::MySql {
             for index in &mut indexes {

@@ -11,7 +11,8 @@ use crate::store::SeaOrmStore;
 #[async_trait]
 impl<M: SessionModel> SessionStore for SeaOrmStore<M> {
     async fn create(&self, record: &mut Record) -> session_store::Result<()> {
-        self.insert(&mut record.id, &record.data, record.expiry_date)
+        let created_at = self.now();
+        self.insert(&mut record.id, &record.data, record.expiry_date, created_at)
             .await?;
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::Value;
+use time::OffsetDateTime;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{self, SessionStore};
 
@@ -45,6 +46,7 @@ struct State {
 struct Known {
     id: Id,
     version: i64,
+    created_at: Option<OffsetDateTime>,
     /// The data as this request saw it: what differs from it now, this request has changed.
     seen: Arc<Data>,
     /// The data of the row at that version, with what other requests have changed.
@@ -60,6 +62,7 @@ impl Known {
         Self {
             id,
             version: loaded.version,
+            created_at: loaded.created_at,
             seen: Arc::clone(&data),
             stored: data,
             is_marked: true,
@@ -196,13 +199,14 @@ impl<M: SessionModel> View<M> {
             record.id = Id::default();
         }
         // With its mark it is a session that goes on: `cycle_id` deletes and creates.
-        let data = match before.filter(|_| is_marked) {
-            Some(Deleted::Known(known)) => known.merged(&mine),
+        let (data, created_at) = match before.filter(|_| is_marked) {
+            Some(Deleted::Known(known)) => (known.merged(&mine), known.created_at),
             Some(Deleted::Gone) => return Err(Error::NotFound),
-            Some(Deleted::Unknown) | None => mine.clone(),
+            Some(Deleted::Unknown) | None => (mine.clone(), None),
         };
+        let created_at = created_at.unwrap_or_else(|| self.store.now());
         self.store
-            .insert(&mut record.id, &data, record.expiry_date)
+            .insert(&mut record.id, &data, record.expiry_date, created_at)
             .await?;
         record.data.insert(MARK.to_owned(), Value::Null);
         let mut state = self.state();
@@ -210,6 +214,7 @@ impl<M: SessionModel> View<M> {
         state.known = Some(Known {
             id: record.id,
             version: 0,
+            created_at: Some(created_at),
             seen: Arc::new(mine),
             stored: Arc::new(data),
             is_marked: true,

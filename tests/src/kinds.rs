@@ -1,4 +1,4 @@
-//! Entities that between them have every type of `sess` and `expire` column.
+//! Entities that between them have every type of `sess`, `expire` and `created_at` column.
 
 macro_rules! entity {
     ($(#[$doc:meta])* $name:ident { $($field:tt)* }) => {
@@ -28,6 +28,8 @@ entity!(
     json_and_offset {
         pub sess: Json,
         pub expire: TimeDateTimeWithTimeZone,
+        #[session(created_at)]
+        pub created_at: Option<TimeDateTimeWithTimeZone>,
     }
 );
 
@@ -37,6 +39,8 @@ entity!(
         #[sea_orm(column_type = "JsonBinary")]
         pub sess: Json,
         pub expire: DateTimeWithTimeZone,
+        #[session(created_at)]
+        pub created_at: Option<DateTimeWithTimeZone>,
     }
 );
 
@@ -46,6 +50,8 @@ entity!(
         #[sea_orm(column_type = "Text")]
         pub sess: String,
         pub expire: TimeDateTime,
+        #[session(created_at)]
+        pub created_at: Option<TimeDateTime>,
     }
 );
 
@@ -54,6 +60,8 @@ entity!(
     text_and_naive {
         pub sess: String,
         pub expire: DateTime,
+        #[session(created_at)]
+        pub created_at: Option<DateTime>,
     }
 );
 
@@ -62,5 +70,7 @@ entity!(
     bytes_and_utc {
         pub sess: Vec<u8>,
         pub expire: DateTimeUtc,
+        #[session(created_at)]
+        pub created_at: Option<DateTimeUtc>,
     }
 );

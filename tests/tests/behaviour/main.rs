@@ -1,5 +1,6 @@
 //! What the store promises, on every database.
 
+mod absolute;
 mod columns;
 mod directory;
 mod extras;

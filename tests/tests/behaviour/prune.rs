@@ -331,8 +331,8 @@ async fn ends_that_another_program_wrote_as_unix_times_are_read_as_time(db: Data
     if db.get_database_backend() != DbBackend::Sqlite {
         return;
     }
-    let sql =
-        "CREATE TABLE session (sid text PRIMARY KEY, sess text NOT NULL, expire datetime NOT NULL)";
+    let sql = "CREATE TABLE session (sid text PRIMARY KEY, sess text NOT NULL, \
+               expire datetime NOT NULL, created_at text)";
     execute(&db, sql).await;
     let (store, clock) = store::<Model>(db).await;
     create(&store, &[clock.now()]).await;

@@ -17,6 +17,7 @@ on_every_database!(
     the_default_entity_is_a_table_of_its_own,
     create_table_makes_the_index_that_pruning_needs,
     create_table_adds_a_missing_index_to_a_table_that_is_there,
+    create_table_makes_an_index_for_each_column_that_asks_for_one,
 );
 
 async fn create_table_is_idempotent<M: SessionModel>(db: DatabaseConnection) {
@@ -73,15 +74,55 @@ async fn the_default_entity_is_a_table_of_its_own(db: DatabaseConnection) {
     assert_eq!(row.expire, session.expiry_date);
 }
 
+mod indexed {
+    use sea_orm::entity::prelude::*;
+    use session_store::SessionModel;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
+    #[sea_orm(table_name = "indexed")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub sid: String,
+        pub sess: Json,
+        pub expire: TimeDateTimeWithTimeZone,
+        #[session(index)]
+        pub user_id: Option<i32>,
+        #[session(created_at, index)]
+        pub created_at: TimeDateTimeWithTimeZone,
+        /// Asked for in both ways, made once.
+        #[sea_orm(indexed, column_name = "tenant_name")]
+        #[session(key = "tenant", index)]
+        pub tenant: Option<String>,
+        pub device: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+async fn create_table_makes_an_index_for_each_column_that_asks_for_one(db: DatabaseConnection) {
+    let store = indexed::Store::new(db);
+    for _ in 0..2 {
+        store.create_table().await.unwrap();
+        let indexes = indexes(store.db()).await;
+        for column in ["expire", "user_id", "created_at", "tenant_name"] {
+            let of_column = indexes.iter().filter(|def| def.contains(column));
+            assert_eq!(of_column.count(), 1, "{column}: {indexes:?}");
+        }
+        assert!(!indexes.iter().any(|def| def.contains("device")));
+    }
+}
+
+/// How the indexes of all tables are defined, but for the primary key's.
 async fn indexes(db: &DatabaseConnection) -> Vec<String> {
     let backend = db.get_database_backend();
     let sql = match backend {
-        DbBackend::Postgres => {
-            "SELECT indexdef AS def FROM pg_indexes WHERE tablename = 'express_session'"
-        }
+        DbBackend::Postgres => "SELECT indexdef AS def FROM pg_indexes WHERE schemaname = 'public'",
         DbBackend::MySql => {
             "SELECT column_name AS def FROM information_schema.statistics \
-             WHERE table_schema = DATABASE() AND table_name = 'express_session'"
+             WHERE table_schema = DATABASE()"
         }
         _ => "SELECT sql AS def FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
     };
@@ -90,10 +131,8 @@ async fn indexes(db: &DatabaseConnection) -> Vec<String> {
         .await
         .unwrap();
     let def = |row: &QueryResult| row.try_get::<String>("", "def").unwrap();
-    rows.iter()
-        .map(def)
-        .filter(|def| def.contains("expire"))
-        .collect()
+    let defs = rows.iter().map(def);
+    defs.filter(|def| !def.contains("sid")).collect()
 }
 
 async fn create_table_makes_the_index_that_pruning_needs(db: DatabaseConnection) {

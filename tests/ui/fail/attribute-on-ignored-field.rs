@@ -9,7 +9,7 @@ pub struct Model {
     pub sess: Json,
     pub expire: TimeDateTimeWithTimeZone,
     #[sea_orm(ignore)]
-    #[session(key = "note", default)]
+    #[session(key = "note", default, index)]
     pub note: Option<String>,
 }
 

@@ -13,7 +13,9 @@ pub struct Model {
 pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 pub async fn of_user(db: DatabaseConnection, user: &str) -> Result<Option<Model>, DbErr> {
-    let store = Store::new(db).with_plain_sid();
+    let store = Store::new(db)
+        .with_plain_sid()
+        .with_absolute_life(time::Duration::DAY);
     store
         .active()
         .filter(Column::Sid.ne(user))

@@ -11,12 +11,13 @@ pub struct Model {
     pub data: Vec<u8>,
     #[session(expire)]
     pub ends: ChronoDateTimeUtc,
-    #[session(created_at)]
+    #[session(created_at, index)]
     pub born: TimeDateTime,
     #[session(last_seen)]
     pub seen: Option<ChronoDateTime>,
     #[session(version)]
     pub saves: u32,
+    #[session(index)]
     pub user_id: Option<i32>,
     #[session(default)]
     pub visits: i32,
@@ -63,6 +64,10 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 fn main() {
+    assert!(matches!(
+        Model::indexed()[..],
+        [Column::Born, Column::UserId]
+    ));
     let columns = Model::columns();
     assert!(matches!(columns.sid, Column::Id));
     assert!(matches!(columns.sess, Column::Data));

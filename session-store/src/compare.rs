@@ -6,36 +6,47 @@ use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
 use crate::column::{TimestampColumn, utc};
 
-/// A timestamp column of type `T` on a database.
+/// The moments in a timestamp column on a database.
 #[derive(Clone, Copy)]
-pub(crate) struct Expiry<C> {
+pub(crate) struct Moments<C> {
     column: C,
     backend: DbBackend,
     value: fn(OffsetDateTime) -> Value,
 }
 
-impl<C: ColumnTrait> Expiry<C> {
-    pub(crate) fn of<T: TimestampColumn>(column: C, backend: DbBackend) -> Self {
+impl<C: ColumnTrait> Moments<C> {
+    pub(crate) fn new(column: C, value: fn(OffsetDateTime) -> Value, backend: DbBackend) -> Self {
         Self {
             column,
             backend,
-            value: |moment| T::at(moment).into(),
+            value,
         }
     }
 
-    /// The moment as a statement binds it.
-    pub(crate) fn value(&self, moment: OffsetDateTime) -> Value {
+    /// The moment as a statement writes it.
+    pub(crate) fn at(&self, moment: OffsetDateTime) -> Expr {
+        self.column.save_as(Expr::val(self.value(moment)))
+    }
+
+    /// The value that a statement writes, where the condition holds; what is there stays elsewhere.
+    pub(crate) fn replaced_if(&self, condition: Expr, value: Expr) -> Expr {
+        Expr::case(condition, value).finally(self.column()).into()
+    }
+
+    fn value(&self, moment: OffsetDateTime) -> Value {
         bound((self.value)(moment), self.backend)
     }
 
-    /// The session has not ended at `now`.
-    pub(crate) fn is_after(&self, now: OffsetDateTime) -> Expr {
-        self.compare(self.column(), BinOper::GreaterThan, now)
+    pub(crate) fn is_after(&self, moment: OffsetDateTime) -> Expr {
+        self.compare(self.column(), BinOper::GreaterThan, moment)
     }
 
-    /// The session has ended at `now`.
-    pub(crate) fn is_at_or_before(&self, now: OffsetDateTime) -> Expr {
-        self.compare(self.column(), BinOper::SmallerThanOrEqual, now)
+    pub(crate) fn is_at_or_after(&self, moment: OffsetDateTime) -> Expr {
+        self.compare(self.column(), BinOper::GreaterThanOrEqual, moment)
+    }
+
+    pub(crate) fn is_at_or_before(&self, moment: OffsetDateTime) -> Expr {
+        self.compare(self.column(), BinOper::SmallerThanOrEqual, moment)
     }
 
     /// As [`is_at_or_before`](Self::is_at_or_before), for a statement that names its rows by primary
@@ -43,9 +54,9 @@ impl<C: ColumnTrait> Expiry<C> {
     ///
     /// InnoDB would rather find them by the expire index; then it locks the index before the row, a
     /// touch locks the row before the index, and one of the two ends in a deadlock.
-    pub(crate) fn is_at_or_before_without_index(&self, now: OffsetDateTime) -> Expr {
+    pub(crate) fn is_at_or_before_without_index(&self, moment: OffsetDateTime) -> Expr {
         let column = Func::coalesce([self.column(), self.column()]).into();
-        self.compare(column, BinOper::SmallerThanOrEqual, now)
+        self.compare(column, BinOper::SmallerThanOrEqual, moment)
     }
 
     /// As [`is_at_or_before`](Self::is_at_or_before), for the expire index to find.
@@ -53,13 +64,11 @@ impl<C: ColumnTrait> Expiry<C> {
     /// On SQLite no index serves the exact comparison, so one of plain text narrows the search
     /// before it: in UTC, what has ended sorts before the next second. A row that another program
     /// wrote with an offset east of UTC is found that offset later.
-    pub(crate) fn found_at_or_before(&self, now: OffsetDateTime) -> Condition {
-        let exact = Condition::all().add(self.is_at_or_before(now));
-        if self.is_text(now) {
-            exact.add(
-                self.column
-                    .lt(self.value(now.saturating_add(Duration::SECOND))),
-            )
+    pub(crate) fn found_at_or_before(&self, moment: OffsetDateTime) -> Condition {
+        let exact = Condition::all().add(self.is_at_or_before(moment));
+        if self.is_text(moment) {
+            let next_second = moment.saturating_add(Duration::SECOND);
+            exact.add(self.column.lt(self.value(next_second)))
         } else {
             exact
         }
@@ -69,8 +78,7 @@ impl<C: ColumnTrait> Expiry<C> {
         if self.is_text(moment) {
             sort_key(column).binary(operator, Expr::val(sort_key_of(moment)))
         } else {
-            let moment = self.column.save_as(Expr::val(self.value(moment)));
-            column.binary(operator, moment)
+            column.binary(operator, self.at(moment))
         }
     }
 
