@@ -47,6 +47,9 @@ pub type DefaultStore = SeaOrmStore<express_session::Model>;
 #[doc = include_str!("../docs/guarantees.md")]
 pub mod guarantees {}
 
+#[doc = include_str!("../docs/recipes.md")]
+pub mod recipes {}
+
 /// What the derived code is made of; no part of the public API.
 #[doc(hidden)]
 pub mod __private {

@@ -11,6 +11,7 @@ mod layer;
 mod life;
 mod prune;
 mod races;
+mod recipes;
 mod session;
 mod sid;
 mod table;
