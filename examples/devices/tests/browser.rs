@@ -1,0 +1,130 @@
+//! What is a browser, as far as this site goes?
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE, USER_AGENT,
+};
+use axum::http::{Method, Request, StatusCode};
+use tower::ServiceExt;
+use tower_sessions::session::Id;
+
+use crate::session;
+
+pub const LAPTOP: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0";
+pub const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) \
+                     AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 \
+                     Safari/604.1";
+pub const PASSWORD: &str = "correct-horse";
+
+/// Sends the cookie it was last given, and with a form the token of the page it last saw.
+pub struct Browser {
+    app: Router,
+    user_agent: &'static str,
+    pub cookie: String,
+    pub token: String,
+}
+
+pub struct Page {
+    pub status: StatusCode,
+    pub location: Option<String>,
+    pub body: String,
+}
+
+impl Page {
+    #[track_caller]
+    pub fn shows(&self, text: &str) {
+        assert!(self.body.contains(text), "no {text:?} in {}", self.body);
+    }
+
+    #[track_caller]
+    pub fn shows_not(&self, text: &str) {
+        assert!(!self.body.contains(text), "{text:?} in {}", self.body);
+    }
+
+    #[track_caller]
+    pub fn leads_to(&self, path: &str) {
+        let led = (self.status, self.location.as_deref());
+        assert_eq!(led, (StatusCode::SEE_OTHER, Some(path)), "{}", self.body);
+    }
+}
+
+impl Browser {
+    pub fn new(app: &Router, user_agent: &'static str) -> Self {
+        Self {
+            app: app.clone(),
+            user_agent,
+            cookie: String::new(),
+            token: String::new(),
+        }
+    }
+
+    /// One whose user has just signed up.
+    pub async fn of(app: &Router, name: &str) -> Self {
+        let mut browser = Self::new(app, LAPTOP);
+        browser.enter("/sign-up", name).await.leads_to("/");
+        browser
+    }
+
+    /// Opens a form for a name and a password, and sends it.
+    pub async fn enter(&mut self, path: &str, name: &str) -> Page {
+        self.enter_with(path, name, PASSWORD).await
+    }
+
+    pub async fn enter_with(&mut self, path: &str, name: &str, password: &str) -> Page {
+        self.get(path).await;
+        let fields = format!("name={name}&password={password}");
+        self.post(path, &fields).await
+    }
+
+    pub async fn get(&mut self, path: &str) -> Page {
+        let page = self.send(Method::GET, path, String::new()).await;
+        if let Some((_, token)) = page.body.split_once(r#"name="csrf" value=""#) {
+            self.token = token.split('"').next().unwrap().to_owned();
+        }
+        page
+    }
+
+    pub async fn post(&mut self, path: &str, fields: &str) -> Page {
+        let body = format!("csrf={}&{fields}", self.token);
+        self.send(Method::POST, path, body).await
+    }
+
+    pub async fn send(&mut self, method: Method, path: &str, body: String) -> Page {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(COOKIE, &self.cookie)
+            .header(USER_AGENT, self.user_agent)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(body))
+            .unwrap();
+        let response = self.app.clone().oneshot(request).await.unwrap();
+        let headers = response.headers();
+        assert_eq!(headers[CACHE_CONTROL], "no-store");
+        assert!(headers.contains_key(CONTENT_SECURITY_POLICY));
+        if let Some(set) = headers.get(SET_COOKIE) {
+            let pair = set.to_str().unwrap().split(';').next().unwrap();
+            self.cookie = pair.to_owned();
+        }
+        let location = headers.get(LOCATION);
+        Page {
+            status: response.status(),
+            location: location.map(|path| path.to_str().unwrap().to_owned()),
+            body: {
+                let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+                String::from_utf8(body.to_vec()).unwrap()
+            },
+        }
+    }
+
+    pub fn id(&self) -> Id {
+        let id = self.cookie.strip_prefix("devices=").unwrap();
+        id.parse().unwrap()
+    }
+
+    /// Where this browser's session is ended, below `/` or `/admin`.
+    pub fn end(&self, store: &session::Store) -> String {
+        format!("/sessions/{}/end", store.sid(&self.id()))
+    }
+}

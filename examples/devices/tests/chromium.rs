@@ -1,0 +1,318 @@
+//! What do people see? The site in Chromium: two browsers at once, real cookies, real time.
+//!
+//! The pictures are kept in the folder `screenshots` of the target folder. A machine without
+//! Chromium's driver passes over these tests, unless `SESSION_STORE_REQUIRE_SERVERS=1`.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use sea_orm::ActiveValue::Set;
+use sea_orm::{Database, DatabaseConnection, EntityTrait};
+use serde_json::{Value, json};
+use tests::database::REQUIRE_SERVERS;
+use time::{Duration, OffsetDateTime};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+use super::browser::PASSWORD;
+use crate::app::{app, open};
+use crate::sample;
+
+#[tokio::test]
+async fn of_two_devices_one_signs_the_other_out() {
+    let Some(mut driver) = Driver::start().await else {
+        return;
+    };
+    let site = site(Duration::hours(1)).await;
+    let desktop = driver.browser(&site, desktop()).await;
+    let phone = driver.browser(&site, phone()).await;
+
+    desktop.go("/sign-up").await;
+    desktop.screenshot("sign-up").await;
+    desktop.enter("Sign up").await;
+    phone.go("/").await;
+    assert_eq!(phone.heading().await, "Sign in");
+    phone.enter("Sign in").await;
+    assert_eq!(phone.heading().await, "Your sessions");
+
+    desktop.go("/").await;
+    let devices = desktop.texts(".device h2").await;
+    assert_eq!(devices, ["Chrome on Linux", "Chrome on Android"]);
+    assert_eq!(desktop.texts(".this h2").await, ["Chrome on Linux"]);
+    assert_eq!(phone.texts(".this h2").await, ["Chrome on Android"]);
+    desktop.screenshot("desktop").await;
+    phone.screenshot("phone").await;
+
+    desktop.press("Sign out all others").await;
+    let said = desktop.texts("[role=status]").await;
+    assert_eq!(said, ["Your other device is signed out."]);
+    assert_eq!(desktop.texts(".device h2").await, ["Chrome on Linux"]);
+    phone.go("/").await;
+    assert_eq!(phone.heading().await, "Sign in");
+    phone.screenshot("signed-out").await;
+    // Said once, and the session that ended the other goes on.
+    desktop.go("/").await;
+    assert_eq!(desktop.texts(".device h2").await, ["Chrome on Linux"]);
+    assert!(desktop.texts("[role=status]").await.is_empty());
+
+    desktop.go("/admin").await;
+    desktop.screenshot("overview").await;
+    driver.stop([desktop, phone]).await;
+}
+
+#[tokio::test]
+async fn who_only_reads_stays_signed_in_and_who_stays_away_is_out() {
+    const LIFE: Duration = Duration::seconds(8);
+    let Some(mut driver) = Driver::start().await else {
+        return;
+    };
+    let site = site(LIFE).await;
+    let reader = driver.browser(&site, desktop()).await;
+    let absent = driver.browser(&site, phone()).await;
+    reader.go("/sign-up").await;
+    reader.enter("Sign up").await;
+    absent.go("/sign-in").await;
+    absent.enter("Sign in").await;
+    assert!(absent.has_cookie().await);
+
+    let start = Instant::now();
+    while start.elapsed() < LIFE * 3 {
+        sleep(std::time::Duration::from_secs(1)).await;
+        reader.go("/").await;
+        assert_eq!(reader.heading().await, "Your sessions");
+    }
+    // In the table, and in the browser that was away.
+    assert_eq!(reader.texts(".device h2").await, ["Chrome on Linux"]);
+    assert!(!absent.has_cookie().await);
+    absent.go("/").await;
+    assert_eq!(absent.heading().await, "Sign in");
+
+    sleep((LIFE + Duration::SECOND).unsigned_abs()).await;
+    assert!(!reader.has_cookie().await);
+    reader.go("/").await;
+    assert_eq!(reader.heading().await, "Sign in");
+    driver.stop([reader, absent]).await;
+}
+
+#[tokio::test]
+async fn every_page_fits_a_phone_and_is_named_for_who_cannot_see_it() {
+    let Some(mut driver) = Driver::start().await else {
+        return;
+    };
+    let site = site(Duration::hours(1)).await;
+    let phone = driver.browser(&site, phone()).await;
+    for path in ["/sign-in", "/sign-up"] {
+        phone.go(path).await;
+        phone.fits_and_is_named().await;
+    }
+    phone.enter("Sign up").await;
+    for path in ["/", "/admin", "/nothing-here"] {
+        phone.go(path).await;
+        phone.fits_and_is_named().await;
+    }
+    driver.stop([phone]).await;
+}
+
+/// The site on a free port, with an empty database in memory; its address.
+async fn site(life: Duration) -> String {
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    let store = open(db)
+        .await
+        .unwrap()
+        .with_life(life)
+        .with_touch_after(life / 8);
+    sample_the_last_half_hour(store.db()).await;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app(store)).await });
+    address
+}
+
+/// For the chart to have something to show.
+async fn sample_the_last_half_hour(db: &DatabaseConnection) {
+    let now = sample::minute_of(OffsetDateTime::now_utc());
+    let sessions = [3, 4, 4, 6, 9, 11, 10, 12, 15, 14, 17, 16, 13, 11, 12].repeat(2);
+    let samples = (now - 29..)
+        .zip(sessions)
+        .map(|(minute, sessions)| sample::ActiveModel {
+            minute: Set(minute),
+            sessions: Set(sessions),
+        });
+    sample::Entity::insert_many(samples).exec(db).await.unwrap();
+}
+
+fn desktop() -> Value {
+    json!({
+        "args": [
+            "--window-size=1024,900",
+            "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+             Chrome/140.0.0.0 Safari/537.36",
+        ],
+    })
+}
+
+fn phone() -> Value {
+    json!({
+        "args": [],
+        "mobileEmulation": {
+            "deviceMetrics": { "width": 375, "height": 700, "pixelRatio": 2.0 },
+            "userAgent": "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like \
+                          Gecko) Chrome/140.0.0.0 Mobile Safari/537.36",
+        },
+    })
+}
+
+/// Chromium's driver, which gives each browser a profile of its own.
+struct Driver {
+    process: Child,
+    address: String,
+}
+
+impl Driver {
+    /// `None`, said on the terminal, if it is not installed.
+    async fn start() -> Option<Self> {
+        let process = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        let mut process = match process {
+            Ok(process) => process,
+            Err(error) => {
+                assert!(
+                    std::env::var(REQUIRE_SERVERS).is_err(),
+                    "chromedriver: {error}, and {REQUIRE_SERVERS} is set"
+                );
+                // Not by `eprintln!`, which the test runner captures.
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "NOT RUN: chromedriver: {error}; on Debian, apt-get install chromium \
+                     chromium-driver"
+                );
+                return None;
+            }
+        };
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port = loop {
+            let line = lines.next_line().await.unwrap().unwrap();
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        // Read on, or the driver waits for someone to do so.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let address = format!("http://127.0.0.1:{port}");
+        Some(Self { process, address })
+    }
+
+    async fn browser(&mut self, site: &str, mut options: Value) -> Browser {
+        let args = options["args"].as_array_mut().unwrap();
+        // The sandbox does not run as root, and shared memory is small in containers.
+        let own = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"];
+        args.extend(own.map(Value::from));
+        let capabilities = [("goog:chromeOptions".to_owned(), options)];
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities.into_iter().collect())
+            .connect(&self.address)
+            .await
+            .unwrap();
+        Browser {
+            client,
+            site: site.to_owned(),
+        }
+    }
+
+    async fn stop<const N: usize>(mut self, browsers: [Browser; N]) {
+        for browser in browsers {
+            browser.client.close().await.unwrap();
+        }
+        self.process.kill().await.unwrap();
+    }
+}
+
+struct Browser {
+    client: Client,
+    site: String,
+}
+
+impl Browser {
+    async fn go(&self, path: &str) {
+        let url = format!("{}{path}", self.site);
+        self.client.goto(&url).await.unwrap();
+    }
+
+    /// Fills in the form of the page and sends it with the button of this name.
+    async fn enter(&self, button: &str) {
+        for (id, text) in [("name", "Ann"), ("password", PASSWORD)] {
+            let field = self.client.find(Locator::Id(id)).await.unwrap();
+            field.send_keys(text).await.unwrap();
+        }
+        self.press(button).await;
+    }
+
+    async fn press(&self, button: &str) {
+        let path = format!("//main//button[starts-with(normalize-space(), '{button}')]");
+        let button = self.client.find(Locator::XPath(&path)).await.unwrap();
+        button.clone().click().await.unwrap();
+        // Until the page it stands on is gone, and so the next one there.
+        while button.is_displayed().await.is_ok() {
+            sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let wait = self.client.wait().for_element(Locator::Css("h1"));
+        wait.await.unwrap();
+    }
+
+    async fn heading(&self) -> String {
+        self.texts("h1").await.concat()
+    }
+
+    async fn texts(&self, css: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        for element in self.client.find_all(Locator::Css(css)).await.unwrap() {
+            texts.push(element.text().await.unwrap());
+        }
+        texts
+    }
+
+    async fn has_cookie(&self) -> bool {
+        !self.client.get_all_cookies().await.unwrap().is_empty()
+    }
+
+    /// No sideways scrolling, everything to press large enough for a thumb, and every field and
+    /// button with a name, one heading, one language.
+    async fn fits_and_is_named(&self) {
+        let script = "
+            const faults = [];
+            const page = document.documentElement;
+            if (page.scrollWidth > innerWidth) faults.push(`${page.scrollWidth} px wide`);
+            if (document.querySelectorAll('h1').length !== 1) faults.push('not one h1');
+            if (!page.lang || !document.title) faults.push('no language or title');
+            for (const field of document.querySelectorAll('input:not([type=hidden])'))
+                if (!field.labels.length) faults.push(`no label: ${field.name}`);
+            for (const button of document.querySelectorAll('button')) {
+                if (!button.textContent.trim()) faults.push('a button without a name');
+                const box = button.getBoundingClientRect();
+                if (box.height < 44) faults.push(`${button.textContent}: ${box.height} px high`);
+            }
+            return faults;
+        ";
+        let url = self.client.current_url().await.unwrap();
+        let faults = self.client.execute(script, vec![]).await.unwrap();
+        assert_eq!(faults, json!([]), "{url}");
+    }
+
+    async fn screenshot(&self, name: &str) {
+        // The test is in `target/debug/examples`.
+        let test = std::env::current_exe().unwrap();
+        let folder: PathBuf = test.ancestors().nth(3).unwrap().join("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        let png = self.client.screenshot().await.unwrap();
+        std::fs::write(folder.join(format!("devices-{name}.png")), png).unwrap();
+    }
+}

@@ -1,0 +1,62 @@
+//! Who has an account, and who is the administrator?
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use sea_orm::{
+    DbBackend, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "user")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i32,
+    #[sea_orm(unique)]
+    pub name: String,
+    pub password_hash: String,
+    pub is_admin: bool,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// Adds an account; the first is the administrator's.
+pub async fn add(
+    db: &DatabaseConnection,
+    name: String,
+    password_hash: String,
+) -> Result<Model, DbErr> {
+    let user = ActiveModel {
+        name: Set(name),
+        password_hash: Set(password_hash),
+        is_admin: Set(false),
+        ..Default::default()
+    };
+    if has_users(db).await? {
+        return user.insert(db).await;
+    }
+    // Of two that find no account at the same moment, one is refused, and is second when tried again.
+    let transaction = db
+        .begin_with_options(TransactionOptions {
+            // SQLite has no other, and warns when it is asked for it.
+            isolation_level: (db.get_database_backend() != DbBackend::Sqlite)
+                .then_some(IsolationLevel::Serializable),
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        })
+        .await?;
+    let is_admin = !has_users(&transaction).await?;
+    let user = ActiveModel {
+        is_admin: Set(is_admin),
+        ..user
+    };
+    let user = user.insert(&transaction).await?;
+    transaction.commit().await?;
+    Ok(user)
+}
+
+async fn has_users(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    Ok(Entity::find().count(db).await? > 0)
+}
