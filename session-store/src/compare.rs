@@ -41,8 +41,8 @@ impl<C: ColumnTrait> Moments<C> {
         self.compare(self.column(), BinOper::GreaterThan, moment)
     }
 
-    pub(crate) fn is_at_or_after(&self, moment: OffsetDateTime) -> Expr {
-        self.compare(self.column(), BinOper::GreaterThanOrEqual, moment)
+    pub(crate) fn is_null(&self) -> Expr {
+        self.column().is_null()
     }
 
     pub(crate) fn is_at_or_before(&self, moment: OffsetDateTime) -> Expr {

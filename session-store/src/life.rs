@@ -64,9 +64,16 @@ impl Life {
         expire.min(self.latest_end(created_at))
     }
 
-    /// When the oldest session was created whose absolute life, if there is one, ends at `end`.
-    pub(crate) fn earliest_creation(self, end: OffsetDateTime) -> Option<OffsetDateTime> {
-        Some(end.saturating_sub(self.absolute?))
+    /// If there is an absolute life: a session that was created at this moment or before has
+    /// outlived it at `now`. No database is asked for years before our time, which some refuse.
+    pub(crate) fn created_after(self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let moment = now.saturating_sub(self.absolute?);
+        Some(moment.max(OffsetDateTime::UNIX_EPOCH))
+    }
+
+    /// Whether there is an absolute life.
+    pub(crate) fn is_limited(self) -> bool {
+        self.absolute.is_some()
     }
 
     pub(crate) fn get(self) -> Option<Duration> {
@@ -107,7 +114,8 @@ impl Slide {
         let expire = self.expire.min(latest_end);
         Self {
             expire,
-            due: self.due.min(expire.saturating_sub(Duration::MICROSECOND)),
+            // A column of whole seconds does not hold the very end.
+            due: self.due.min(expire.saturating_sub(Duration::SECOND)),
             ..self
         }
     }

@@ -50,7 +50,8 @@ pub trait SessionModel:
 }
 
 /// A model with a `created_at` column, which an
-/// [absolute life](crate::SeaOrmStore::with_absolute_life) needs. The derive implements it.
+/// [absolute life](crate::SeaOrmStore::with_absolute_life) needs. The derive implements it where there
+/// is such a column, and nobody else should.
 #[diagnostic::on_unimplemented(
     message = "an absolute life needs to know when a session was created, and `{Self}` has no \
                `#[session(created_at)]` column",

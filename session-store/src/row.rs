@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use time::OffsetDateTime;
 
-use crate::column::SessColumn;
+use crate::column::{SessColumn, TimestampColumn};
 use crate::compare::bound;
 use crate::error::{BoxError, Error, Result};
 use crate::extras;
@@ -19,19 +19,13 @@ use crate::store::SeaOrmStore;
 pub(crate) struct Row<M: SessionModel> {
     columns: ActiveModel<M>,
     backend: DbBackend,
-    // Beside the others because they are written as expressions.
+    // Beside the others because it is written as an expression.
     sess: Expr,
-    expire: Expr,
 }
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// What a new session and a saved one both write: the data, its end, and the extra columns.
-    pub(crate) fn row(
-        &self,
-        record: &Record<'_>,
-        expire: Expr,
-        now: OffsetDateTime,
-    ) -> Result<Row<M>> {
+    pub(crate) fn row(&self, record: &Record<'_>, now: OffsetDateTime) -> Result<Row<M>> {
         let own = M::columns();
         let mut columns = extras::columns::<M>(record, self.extras())?;
         for column in Column::<M>::iter() {
@@ -40,16 +34,16 @@ impl<M: SessionModel> SeaOrmStore<M> {
         // These are the store's own, whatever an extras closure has set.
         let created_at = own.created_at.map(|created_at| created_at.column);
         let version = own.version.map(|version| version.column);
-        let three = [own.sid, own.sess, own.expire];
-        for column in three.into_iter().chain(created_at).chain(version) {
+        let always = [own.sid, own.sess].into_iter();
+        for column in always.chain(created_at).chain(version) {
             columns.not_set(column);
         }
         let mut row = Row {
             columns,
             backend: self.backend(),
             sess: self.encoded(record)?,
-            expire,
         };
+        row.set(own.expire, M::Expire::at(record.expiry_date).into())?;
         if let Some(last_seen) = own.last_seen {
             row.set(last_seen.column, last_seen.at(now))?;
         }
@@ -115,9 +109,7 @@ impl<M: SessionModel> Row<M> {
             columns,
             backend,
             sess,
-            expire,
         } = self;
-        let own = M::columns();
         Column::<M>::iter()
             .filter_map(move |column| match columns.get(column) {
                 ActiveValue::Set(value) => {
@@ -126,7 +118,7 @@ impl<M: SessionModel> Row<M> {
                 }
                 _ => None,
             })
-            .chain([(own.sess, sess), (own.expire, expire)])
+            .chain(std::iter::once((M::columns().sess, sess)))
     }
 }
 

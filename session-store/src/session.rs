@@ -5,14 +5,13 @@ use sea_orm::{
     ColumnTrait, Condition, EntityName, EntityTrait, QueryFilter, QueryResult, QuerySelect,
     QueryTrait, TryGetable,
 };
-use time::OffsetDateTime;
+use time::{OffsetDateTime, PrimitiveDateTime};
 use tower_sessions::session::Id;
 
 use crate::column::{SessColumn, SidColumn, TimestampColumn, utc};
-use crate::compare::Moments;
 use crate::error::{Error, Result};
 use crate::life::Slide;
-use crate::model::{Column, Columns, SessionModel, Timestamp, decode_error};
+use crate::model::{Column, Columns, SessionModel, decode_error};
 use crate::record::{Data, Record};
 use crate::store::SeaOrmStore;
 
@@ -34,18 +33,20 @@ pub(crate) struct Loaded {
 }
 
 impl<M: SessionModel> SeaOrmStore<M> {
-    /// Inserts a row under a new session's id, or under another random one if that is taken.
+    /// Inserts a row under a new session's id, or under another random one if that is taken. Returns
+    /// when the session ends.
     pub(crate) async fn insert(
         &self,
         id: &mut Id,
         data: &Data,
         expiry_date: OffsetDateTime,
         created_at: OffsetDateTime,
-    ) -> Result<()> {
+    ) -> Result<OffsetDateTime> {
+        let end = self.life().end(utc(expiry_date), Some(created_at));
         for _ in 0..CREATE_ATTEMPTS {
-            let insert = self.insert_statement(id, data, expiry_date, created_at)?;
+            let insert = self.insert_statement(id, data, end, created_at)?;
             if self.try_insert(id, &insert).await? {
-                return Ok(());
+                return Ok(end);
             }
             *id = Id::default();
         }
@@ -73,13 +74,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
         &self,
         id: &Id,
         data: &Data,
-        expiry_date: OffsetDateTime,
+        end: OffsetDateTime,
         created_at: OffsetDateTime,
     ) -> Result<InsertStatement> {
         let own = M::columns();
-        let end = self.life().end(utc(expiry_date), Some(created_at));
         let record = Record::new(id, data, end);
-        let mut row = self.row(&record, self.expiry().at(end), self.now())?;
+        let mut row = self.row(&record, self.now())?;
         row.set(own.sid, M::Sid::from_sid(self.sid(id)).into())?;
         if let Some(column) = own.created_at {
             row.set(column.column, column.at(created_at))?;
@@ -130,12 +130,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         version: Option<i64>,
     ) -> Result<UpdateStatement> {
         let now = self.now();
-        let end = utc(expiry_date);
-        let expire = match self.may_last_until(end) {
-            Some(may_last) => self.expiry().replaced_if(may_last, self.expiry().at(end)),
-            None => self.expiry().at(end),
-        };
-        let row = self.row(&Record::new(id, data, end), expire, now)?;
+        let row = self.row(&Record::new(id, data, utc(expiry_date)), now)?;
         let mut update = M::Entity::update_many().filter(self.is_at(id, now, version)?);
         for (column, value) in row.assignments() {
             update = update.col_expr(column, value);
@@ -168,15 +163,24 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let Some(row) = self.query_one("load a session", &select).await? else {
             return Ok(None);
         };
+        // Those that are there, after the first two, in this order.
         let mut index = 1;
         let mut next = || {
             index += 1;
             index
         };
-        let mut read = |column: Option<Timestamp<M>>| {
-            column.map_or(Ok(None), |column| column.read(&row, next()))
+        let created_at = created_at.map(|column| column.read(&row, next()));
+        let last_seen = last_seen.map(|column| column.read(&row, next()));
+        let version = version.map_or(Ok(0), |column| column.read(&row, next()));
+        // Unreadable, the first two are in nobody's way who does not need them.
+        let created_at = match created_at.transpose() {
+            Err(error) if self.life().is_limited() => return Err(error),
+            created_at => created_at.ok().flatten().flatten(),
         };
-        let (created_at, last_seen) = (read(created_at)?, read(last_seen)?);
+        let never = PrimitiveDateTime::MIN.assume_utc();
+        let last_seen = last_seen
+            .and_then(Result::ok)
+            .map(|last_seen| last_seen.unwrap_or(never));
         let expire = get::<M, M::Expire>(&row, 1, expire)?.moment();
         let end = self.life().end(expire, created_at);
         if end <= self.now() {
@@ -185,13 +189,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let data = get::<M, M::Sess>(&row, 0, sess)?
             .decode()
             .map_err(|source| decode_error::<M>(sess, source))?;
-        let version = version.map_or(Ok(0), |version| version.read(&row, next()))?;
         Ok(Some(Loaded {
             data,
             end,
             created_at,
             last_seen,
-            version,
+            version: version?,
             slid: false,
         }))
     }
@@ -208,8 +211,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
         {
             match self.slide(id, slide).await {
                 Ok(true) => {
-                    loaded.end = slide.end(loaded.end);
-                    loaded.slid = true;
+                    let end = slide.end(loaded.end);
+                    loaded.slid = end != loaded.end;
+                    loaded.end = end;
                 }
                 Ok(false) => {}
                 // The visitor is signed in all the same; a database that has become read-only
@@ -224,10 +228,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// writing its data. Returns whether it did.
     ///
     /// It does not if the session is gone or has expired, if it was touched less than
-    /// [`touch_after`](Self::with_touch_after) ago, or if the store has no
-    /// [life](Self::with_life). An end that is later already, or that is the end of the
-    /// [absolute life](Self::with_absolute_life), stays. Loading a session touches it by itself; this is for use that does
-    /// not load, such as an open web socket.
+    /// [`touch_after`](Self::with_touch_after) ago, or if the store has no [life](Self::with_life). An
+    /// end that is later already, or that of the [absolute life](Self::with_absolute_life), stays.
+    /// Loading touches by itself; this is for use that does not load, such as an open web socket.
     ///
     /// The browser's cookie is renewed by a load that slides the session, and after a touch none
     /// does for a while. So touch less often than pages are loaded, or the cookie ends first.
@@ -236,27 +239,53 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// [`Error::Disconnected`] or [`Error::Database`].
     pub async fn touch(&self, id: &Id) -> Result<bool> {
-        match self.life().slide(self.now()) {
-            Some(slide) => self.slide(id, slide).await,
+        let Some(slide) = self.life().slide(self.now()) else {
+            return Ok(false);
+        };
+        match self.latest_end(id).await? {
+            Some(latest_end) => self.slide(id, slide.until(latest_end)).await,
             None => Ok(false),
         }
     }
 
+    /// The moment that a session does not outlive; `None` if there is no such session, or nobody
+    /// knows its age. Asks the database only if there is an absolute life.
+    pub(crate) async fn latest_end(&self, id: &Id) -> Result<Option<OffsetDateTime>> {
+        let created_at = M::columns().created_at;
+        let Some(created_at) = created_at.filter(|_| self.life().is_limited()) else {
+            return Ok(Some(self.life().latest_end(None)));
+        };
+        let select = M::Entity::find()
+            .select_only()
+            .column(created_at.column)
+            .filter(self.is(id))
+            .into_query();
+        let Some(row) = self.query_one("look for a session's age", &select).await? else {
+            return Ok(None);
+        };
+        let created_at = created_at.read(&row, 0)?;
+        Ok(created_at.map(|created_at| self.life().latest_end(Some(created_at))))
+    }
+
     async fn slide(&self, id: &Id, slide: Slide) -> Result<bool> {
         let now = self.now();
-        let mut touch = M::Entity::update_many().filter(self.is_at(id, now, None)?);
-        let mut is_due = self.expiry().is_at_or_before(slide.due);
-        if let Some(may_last) = self.may_last_until(slide.expire) {
-            is_due = is_due.and(may_last);
-        }
-        let mut expire = self.expiry().at(slide.expire);
-        if let Some(last_seen) = M::columns().last_seen {
-            let seen = last_seen.moments(self.backend());
-            expire = self.expiry().replaced_if(is_due.clone(), expire);
-            is_due = is_due.or(seen.is_at_or_before(slide.seen));
-            touch = touch.col_expr(last_seen.column, seen.at(now));
-        }
-        let touch = touch.col_expr(M::columns().expire, expire).filter(is_due);
+        let Columns {
+            expire, last_seen, ..
+        } = M::columns();
+        let touch = M::Entity::update_many().filter(self.is_at(id, now, None)?);
+        let is_due = self.expiry().is_at_or_before(slide.due);
+        let end = self.expiry().at(slide.expire);
+        let touch = match last_seen {
+            None => touch.col_expr(expire, end).filter(is_due),
+            Some(last_seen) => {
+                let seen = last_seen.moments(self.backend());
+                let unseen = seen.is_at_or_before(slide.seen).or(seen.is_null());
+                touch
+                    .col_expr(expire, self.expiry().replaced_if(is_due.clone(), end))
+                    .col_expr(last_seen.column, seen.at(now))
+                    .filter(is_due.or(unseen))
+            }
+        };
         Ok(self.execute("touch a session", &touch.into_query()).await? > 0)
     }
 
@@ -297,21 +326,13 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Rows of sessions that have not expired at `now`.
     pub(crate) fn is_live(&self, now: OffsetDateTime) -> Expr {
         let is_live = self.expiry().is_after(now);
-        match self.created_at().zip(self.life().earliest_creation(now)) {
-            Some((created_at, earliest)) => is_live.and(created_at.is_after(earliest)),
+        let created_at = M::columns().created_at;
+        match created_at.zip(self.life().created_after(now)) {
+            Some((created_at, earliest)) => {
+                is_live.and(created_at.moments(self.backend()).is_after(earliest))
+            }
             None => is_live,
         }
-    }
-
-    /// Rows of sessions whose absolute life, if there is one, is not over before `end`.
-    fn may_last_until(&self, end: OffsetDateTime) -> Option<Expr> {
-        let earliest = self.life().earliest_creation(end)?;
-        Some(self.created_at()?.is_at_or_after(earliest))
-    }
-
-    fn created_at(&self) -> Option<Moments<Column<M>>> {
-        let created_at = M::columns().created_at?;
-        Some(created_at.moments(self.backend()))
     }
 }
 

@@ -129,7 +129,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// It needs a column with `#[session(created_at)]`, and does not compile without one. From the
     /// moment it is set, it holds for the sessions that are in the table too; one whose
-    /// `created_at` is NULL, so that nobody knows its age, has ended.
+    /// `created_at` is NULL, so that nobody knows its age, has ended. (Their rows are pruned when
+    /// their `expire` is over, as it was written. To be rid of them at once, `revoke` by
+    /// `created_at`.)
+    ///
+    /// [`touch`](Self::touch), and a save under a layer of your own, ask for the age first: two round
+    /// trips. A cache in front of the store does not keep the limit.
     ///
     /// Under [`layer`](Self::layer) a session keeps its age when
     /// [`cycle_id`](tower_sessions::Session::cycle_id) moves it to another id, and begins anew after

@@ -12,16 +12,16 @@ use crate::store::SeaOrmStore;
 impl<M: SessionModel> SessionStore for SeaOrmStore<M> {
     async fn create(&self, record: &mut Record) -> session_store::Result<()> {
         let created_at = self.now();
-        self.insert(&mut record.id, &record.data, record.expiry_date, created_at)
+        record.expiry_date = self
+            .insert(&mut record.id, &record.data, record.expiry_date, created_at)
             .await?;
         Ok(())
     }
 
     async fn save(&self, record: &Record) -> session_store::Result<()> {
-        let was_there = self
-            .update(&record.id, &record.data, record.expiry_date, None)
-            .await?;
-        if was_there {
+        let latest_end = self.latest_end(&record.id).await?;
+        let end = record.expiry_date.min(latest_end.ok_or(Error::NotFound)?);
+        if self.update(&record.id, &record.data, end, None).await? {
             Ok(())
         } else {
             Err(Error::NotFound.into())

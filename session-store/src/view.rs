@@ -37,7 +37,7 @@ struct State {
     /// The session as this request last loaded or saved it.
     known: Option<Known>,
     /// The session that this request has ended or is moving to another id.
-    deleted: Option<(Id, Deleted)>,
+    deleted: Option<Deleted>,
     /// The session whose end a load has moved.
     slid: Option<Id>,
 }
@@ -84,8 +84,16 @@ impl Known {
     }
 }
 
+/// What `flush` and `cycle_id` have deleted. The next create tells which it was: after `flush` the
+/// session still has the id that was deleted last, after `cycle_id` another.
 #[derive(Clone)]
-enum Deleted {
+struct Deleted {
+    last: Id,
+    session: Before,
+}
+
+#[derive(Clone)]
+enum Before {
     /// It was there, so `cycle_id` may go on with it under a new id.
     Known(Known),
     /// It was gone already: another request has ended it.
@@ -159,6 +167,7 @@ impl<M: SessionModel> View<M> {
             Some(known) => known,
             None => Known::new(record.id, &self.select(&record.id).await?),
         };
+        let end = self.store.life().end(record.expiry_date, known.created_at);
         for _ in 0..SAVE_ATTEMPTS {
             let data = if was_cleared || !Self::has_version() {
                 mine.clone()
@@ -166,10 +175,7 @@ impl<M: SessionModel> View<M> {
                 known.merged(&mine)
             };
             let version = Self::has_version().then_some(known.version);
-            let was_there = self
-                .store
-                .update(&record.id, &data, record.expiry_date, version)
-                .await?;
+            let was_there = self.store.update(&record.id, &data, end, version).await?;
             if was_there {
                 self.state().known = Some(Known {
                     version: known.version + 1,
@@ -193,19 +199,21 @@ impl<M: SessionModel> View<M> {
 
     async fn create_session(&self, record: &mut Record) -> Result<()> {
         let (mine, is_marked) = unmarked(&record.data);
-        let (deleted, before) = self.state().deleted.clone().unzip();
-        // After `flush` the record still has the id of the visitor's cookie, who may have chosen it.
-        if deleted == Some(record.id) {
+        let deleted = self.state().deleted.clone();
+        let flushed = deleted.as_ref().is_some_and(|it| it.last == record.id);
+        if flushed {
+            // It is that of the visitor's cookie, who may have chosen it.
             record.id = Id::default();
         }
-        // With its mark it is a session that goes on: `cycle_id` deletes and creates.
-        let (data, created_at) = match before.filter(|_| is_marked) {
-            Some(Deleted::Known(known)) => (known.merged(&mine), known.created_at),
-            Some(Deleted::Gone) => return Err(Error::NotFound),
-            Some(Deleted::Unknown) | None => (mine.clone(), None),
+        let (data, created_at) = match deleted.filter(|_| !flushed).map(|it| it.session) {
+            Some(Before::Known(known)) if is_marked => (known.merged(&mine), known.created_at),
+            Some(Before::Known(known)) => (mine.clone(), known.created_at),
+            Some(Before::Gone) => return Err(Error::NotFound),
+            Some(Before::Unknown) | None => (mine.clone(), None),
         };
         let created_at = created_at.unwrap_or_else(|| self.store.now());
-        self.store
+        record.expiry_date = self
+            .store
             .insert(&mut record.id, &data, record.expiry_date, created_at)
             .await?;
         record.data.insert(MARK.to_owned(), Value::Null);
@@ -223,19 +231,28 @@ impl<M: SessionModel> View<M> {
     }
 
     async fn delete_session(&self, id: &Id) -> Result<()> {
-        let Some(mut known) = self.known(id) else {
+        let session = if let Some(known) = self.known(id) {
+            self.delete_known(id, known).await?
+        } else {
             self.store.remove(id).await?;
-            // A second `cycle_id` deletes an id that was never stored; what the first has found
-            // stays.
-            self.state().deleted.get_or_insert((*id, Deleted::Unknown));
-            return Ok(());
+            // A second `cycle_id` deletes an id that was never stored: what the first has found
+            // stays. An id that is deleted twice was flushed: nothing goes on.
+            let before = self.state().deleted.take();
+            before
+                .filter(|deleted| deleted.last != *id)
+                .map_or(Before::Unknown, |deleted| deleted.session)
         };
-        let mut deleted = Deleted::Gone;
+        let mut state = self.state();
+        state.known = None;
+        state.deleted = Some(Deleted { last: *id, session });
+        Ok(())
+    }
+
+    async fn delete_known(&self, id: &Id, mut known: Known) -> Result<Before> {
         for _ in 0..SAVE_ATTEMPTS {
             let version = Self::has_version().then_some(known.version);
             if self.store.remove_at(id, version).await? {
-                deleted = Deleted::Known(known);
-                break;
+                return Ok(Before::Known(known));
             }
             // Saved by another request meanwhile, or gone.
             match self.store.select(id).await? {
@@ -243,14 +260,9 @@ impl<M: SessionModel> View<M> {
                 None => break,
             }
         }
-        if matches!(deleted, Deleted::Gone) {
-            // What is left to delete has expired, or is saved without end.
-            self.store.remove(id).await?;
-        }
-        let mut state = self.state();
-        state.known = None;
-        state.deleted = Some((*id, deleted));
-        Ok(())
+        // What is left to delete has expired, or is saved without end.
+        self.store.remove(id).await?;
+        Ok(Before::Gone)
     }
 }
 

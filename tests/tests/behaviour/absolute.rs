@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use axum::Router;
 use axum::routing::get;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, QueryFilter};
 use serde_json::json;
 use session_store::{CreatedAt, SeaOrmStore, SessionModel};
+use tests::database::execute;
 use tests::{Clock, Visitor, on_every_database, on_every_database_and_kind, record};
 use time::{Duration, OffsetDateTime};
-use tower_sessions::session::Record;
+use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::Error;
 use tower_sessions::{Expiry, Session, SessionManagerLayer, SessionStore};
 
@@ -26,14 +27,19 @@ on_every_database_and_kind!(
     an_absolute_life_holds_for_sessions_that_are_there_already,
     a_session_whose_age_is_unknown_has_outlived_any_absolute_life,
     without_an_absolute_life_the_age_of_a_session_does_not_matter,
+    an_absolute_life_of_any_length_is_none_that_a_database_refuses,
 );
 
 on_every_database!(
     a_session_keeps_its_age_when_its_id_is_cycled,
+    a_session_that_is_cleared_and_cycled_keeps_its_age,
     a_session_that_is_flushed_begins_anew,
     under_the_bare_layer_no_session_outlives_the_life_of_its_row,
     loads_at_the_end_of_the_absolute_life_write_once,
     a_session_is_seen_also_while_its_end_does_not_move,
+    a_session_that_was_never_seen_is_seen_at_the_next_load,
+    a_cookie_is_not_renewed_where_the_end_does_not_move,
+    what_nobody_needs_of_a_damaged_row_is_in_nobodys_way,
 );
 
 const LIFE: Duration = Duration::hours(1);
@@ -87,9 +93,6 @@ async fn a_save_does_not_move_the_end_beyond_the_absolute_life<M: CreatedAt>(
 ) {
     let (store, clock, mut session) = limited::<M>(db).await;
     let end = clock.now() + ABSOLUTE;
-    session.expiry_date = end;
-    store.save(&session).await.unwrap();
-    assert_eq!(row_end(&store, &session).await, end);
     session.data.insert("n".to_owned(), json!(2));
     for beyond in [Duration::MICROSECOND, Duration::days(30)] {
         session.expiry_date = end + beyond;
@@ -109,12 +112,14 @@ async fn a_touch_does_not_move_the_end_beyond_the_absolute_life<M: CreatedAt>(
 ) {
     let (store, clock, session) = limited::<M>(db).await;
     let end = clock.now() + ABSOLUTE;
-    for _ in 0..5 {
-        clock.advance(Duration::minutes(30));
-        store.touch(&session.id).await.unwrap();
+    for _ in 0..3 {
+        clock.advance(Duration::minutes(50));
+        assert!(store.touch(&session.id).await.unwrap());
         assert!(row_end(&store, &session).await <= end);
     }
-    assert!(is_there(&store, &session).await);
+    assert_eq!(row_end(&store, &session).await, end);
+    assert!(!store.touch(&session.id).await.unwrap());
+    assert!(!store.touch(&Id::default()).await.unwrap());
     clock.set(end);
     assert!(!store.touch(&session.id).await.unwrap());
 }
@@ -127,6 +132,8 @@ async fn a_session_created_with_a_later_end_ends_with_its_absolute_life<M: Creat
     let mut session = record(clock.now(), []);
     session.expiry_date = clock.now() + Duration::days(14);
     store.create(&mut session).await.unwrap();
+    // What a cache would keep it by.
+    assert_eq!(session.expiry_date, end);
     let loaded = store.load(&session.id).await.unwrap().unwrap();
     assert_eq!(loaded.expiry_date, end);
     clock.set(end);
@@ -195,6 +202,22 @@ async fn without_an_absolute_life_the_age_of_a_session_does_not_matter<M: Create
     }
 }
 
+async fn an_absolute_life_of_any_length_is_none_that_a_database_refuses<M: CreatedAt>(
+    db: DatabaseConnection,
+) {
+    let (store, clock, mut session) = limited::<M>(db).await;
+    for absolute in [Duration::days(365 * 3000), Duration::MAX] {
+        let store = store.clone().with_absolute_life(absolute);
+        clock.advance(Duration::minutes(20));
+        assert!(store.touch(&session.id).await.unwrap());
+        clock.advance(Duration::minutes(20));
+        assert!(is_there(&store, &session).await);
+        session.expiry_date = clock.now() + LIFE;
+        store.save(&session).await.unwrap();
+        assert_eq!(store.count().await.unwrap(), 1);
+    }
+}
+
 async fn loads_at_the_end_of_the_absolute_life_write_once(mut db: DatabaseConnection) {
     let writes = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&writes);
@@ -239,6 +262,46 @@ async fn a_session_is_seen_also_while_its_end_does_not_move(db: DatabaseConnecti
     assert_eq!(end, forever.expiry_date);
 }
 
+async fn a_session_that_was_never_seen_is_seen_at_the_next_load(db: DatabaseConnection) {
+    let (store, clock, session) = limited::<session::Model>(db).await;
+    session::Entity::update_many()
+        .col_expr(session::Column::LastSeen, Expr::null())
+        .exec(store.db())
+        .await
+        .unwrap();
+    store.load(&session.id).await.unwrap().unwrap();
+    let row = store.find(&session.id).await.unwrap().unwrap();
+    assert_eq!(row.last_seen, Some(clock.now()));
+}
+
+async fn a_cookie_is_not_renewed_where_the_end_does_not_move(db: DatabaseConnection) {
+    let (store, clock) = store::<session::Model>(db).await;
+    let store = store.with_life(LIFE);
+    let mut visitor = Visitor::new(&routes().layer(store.layer()));
+    let set = visitor.get("/stay-for-a-year").await.set_cookie.unwrap();
+    assert!(set.contains("Max-Age=3153"), "{set}");
+    clock.advance(Duration::days(1));
+    assert_eq!(visitor.get("/visits").await.set_cookie, None);
+    let row = store.find(&visitor.id()).await.unwrap().unwrap();
+    assert_eq!(row.last_seen, Some(clock.now()));
+}
+
+async fn what_nobody_needs_of_a_damaged_row_is_in_nobodys_way(db: DatabaseConnection) {
+    if db.get_database_backend() != DbBackend::Sqlite {
+        return; // The others hold no timestamp that is none.
+    }
+    let (store, _, session) = limited::<session::Model>(db).await;
+    execute(
+        store.db(),
+        "UPDATE session SET created_at = 'once', last_seen = 'then'",
+    )
+    .await;
+    let unlimited = store.clone().with_absolute_life(Duration::ZERO);
+    assert!(is_there(&unlimited, &session).await);
+    let refused = store.load(&session.id).await;
+    assert!(matches!(refused, Err(Error::Decode(_))), "{refused:?}");
+}
+
 mod session {
     use sea_orm::entity::prelude::*;
     use session_store::SessionModel;
@@ -253,7 +316,7 @@ mod session {
         #[session(created_at)]
         pub created_at: TimeDateTimeWithTimeZone,
         #[session(last_seen)]
-        pub last_seen: TimeDateTimeWithTimeZone,
+        pub last_seen: Option<TimeDateTimeWithTimeZone>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -289,10 +352,42 @@ fn routes() -> Router {
             }),
         )
         .route(
+            "/visits",
+            get(async |session: Session| {
+                let visits: Option<u32> = session.get("visits").await.unwrap();
+                visits.unwrap_or(0).to_string()
+            }),
+        )
+        .route(
+            "/stay-for-a-year",
+            get(async |session: Session| {
+                let end = OffsetDateTime::now_utc() + Duration::days(365);
+                session.set_expiry(Some(Expiry::AtDateTime(end)));
+                session.insert("visits", 1).await.unwrap();
+            }),
+        )
+        .route(
+            "/clear-and-cycle",
+            get(async |session: Session| {
+                let visits: u32 = session.get("visits").await.unwrap().unwrap();
+                session.clear().await;
+                session.insert("visits", visits).await.unwrap();
+                session.cycle_id().await.unwrap();
+            }),
+        )
+        .route(
             "/anew",
             get(async |session: Session| {
                 session.flush().await.unwrap();
                 session.insert("visits", 1).await.unwrap();
+            }),
+        )
+        .route(
+            "/anew-and-cycle",
+            get(async |session: Session| {
+                session.flush().await.unwrap();
+                session.insert("visits", 1).await.unwrap();
+                session.cycle_id().await.unwrap();
             }),
         )
 }
@@ -314,6 +409,8 @@ async fn a_session_keeps_its_age_when_its_id_is_cycled(db: DatabaseConnection) {
         assert_ne!(visitor.id(), before);
         assert_eq!(created_at(&store, &visitor).await, start);
         assert_eq!(visitor.ok("/visit").await, visits.to_string());
+        let row = store.find(&visitor.id()).await.unwrap().unwrap();
+        assert_eq!(row.expire, start + ABSOLUTE);
     }
     clock.set(start + ABSOLUTE - Duration::SECOND);
     visitor.ok("/cycle").await;
@@ -321,15 +418,31 @@ async fn a_session_keeps_its_age_when_its_id_is_cycled(db: DatabaseConnection) {
     assert_eq!(visitor.ok("/visit").await, "1");
 }
 
-async fn a_session_that_is_flushed_begins_anew(db: DatabaseConnection) {
+async fn a_session_that_is_cleared_and_cycled_keeps_its_age(db: DatabaseConnection) {
     let (store, clock) = store::<session::Model>(db).await;
     let store = store.with_life(LONG_LIFE).with_absolute_life(ABSOLUTE);
     let mut visitor = Visitor::new(&routes().layer(store.layer()));
     visitor.ok("/visit").await;
+    let start = clock.now();
     clock.advance(Duration::minutes(45));
-    visitor.ok("/anew").await;
-    assert_eq!(created_at(&store, &visitor).await, clock.now());
-    assert_eq!(store.count().await.unwrap(), 1);
+    let before = visitor.id();
+    visitor.ok("/clear-and-cycle").await;
+    assert_ne!(visitor.id(), before);
+    assert_eq!(created_at(&store, &visitor).await, start);
+    assert_eq!(visitor.ok("/visits").await, "1");
+}
+
+async fn a_session_that_is_flushed_begins_anew(db: DatabaseConnection) {
+    let (store, clock) = store::<session::Model>(db).await;
+    let store = store.with_life(LONG_LIFE).with_absolute_life(ABSOLUTE);
+    let mut visitor = Visitor::new(&routes().layer(store.layer()));
+    for path in ["/anew", "/anew-and-cycle"] {
+        visitor.ok("/visit").await;
+        clock.advance(Duration::minutes(45));
+        visitor.ok(path).await;
+        assert_eq!(created_at(&store, &visitor).await, clock.now(), "{path}");
+        assert_eq!(store.count().await.unwrap(), 1);
+    }
 }
 
 async fn under_the_bare_layer_no_session_outlives_the_life_of_its_row(db: DatabaseConnection) {

@@ -27,6 +27,7 @@ on_every_database!(
     a_clear_and_a_save_in_the_middle_keep_what_others_add_after_it,
     a_logout_during_a_slow_request_is_final,
     a_logout_during_a_request_that_cycles_the_id_is_final,
+    a_logout_during_a_request_that_clears_and_cycles_is_final,
     cycle_id_takes_along_what_another_request_saved,
     a_save_after_another_request_cycled_the_id_is_refused,
     a_session_that_expires_during_a_request_does_not_come_back,
@@ -152,6 +153,14 @@ fn routes(gate: &Gate) -> Router {
         .route(
             "/slow/cycle",
             slow!(|session|
+                session.insert("slow", 1).await.unwrap();
+                session.cycle_id().await.unwrap();
+            ),
+        )
+        .route(
+            "/slow/clear-and-cycle",
+            slow!(|session|
+                session.clear().await;
                 session.insert("slow", 1).await.unwrap();
                 session.cycle_id().await.unwrap();
             ),
@@ -418,9 +427,17 @@ async fn a_logout_during_a_slow_request_is_final(db: DatabaseConnection) {
 }
 
 async fn a_logout_during_a_request_that_cycles_the_id_is_final(db: DatabaseConnection) {
+    a_logout_is_final_during(db, "/slow/cycle").await;
+}
+
+async fn a_logout_during_a_request_that_clears_and_cycles_is_final(db: DatabaseConnection) {
+    a_logout_is_final_during(db, "/slow/clear-and-cycle").await;
+}
+
+async fn a_logout_is_final_during(db: DatabaseConnection, path: &'static str) {
     let site = site(db).await;
     let (status, slow) = site
-        .during("/slow/cycle", async |mut other| {
+        .during(path, async |mut other| {
             other.ok("/flush").await;
         })
         .await;

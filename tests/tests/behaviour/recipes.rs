@@ -66,16 +66,18 @@ const AT_MOST: usize = 3;
 
 async fn sign_in_among_few(store: &Store, session: &Session, user_id: i32) -> Result<(), AnyError> {
     sign_in(session, user_id).await?;
-    let sids: Vec<String> = store
+    let this_one = session.id().map(|id| store.sid(&id));
+    let others: Vec<String> = store
         .active()
         .filter(Column::UserId.eq(user_id))
+        .filter(Column::Sid.is_not_in(this_one))
         .order_by_desc(Column::LastSeen)
         .select_only()
         .column(Column::Sid)
         .into_tuple()
         .all(store.db())
         .await?;
-    let surplus = sids.into_iter().skip(AT_MOST);
+    let surplus = others.into_iter().skip(AT_MOST - 1);
     store.revoke(Column::Sid.is_in(surplus)).await?;
     Ok(())
 }
