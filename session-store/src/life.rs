@@ -111,11 +111,13 @@ impl Slide {
     /// The touch of a session that ends at `latest_end` at the latest; one that ends then already is
     /// not due.
     pub(crate) fn until(self, latest_end: OffsetDateTime) -> Self {
-        let expire = self.expire.min(latest_end);
+        if self.expire <= latest_end {
+            return self;
+        }
         Self {
-            expire,
+            expire: latest_end,
             // A column of whole seconds does not hold the very end.
-            due: self.due.min(expire.saturating_sub(Duration::SECOND)),
+            due: self.due.min(latest_end.saturating_sub(Duration::SECOND)),
             ..self
         }
     }
@@ -164,6 +166,21 @@ mod tests {
             let life = life.with_touch_after(Duration::minutes(given));
             assert_eq!(due_after(life), Duration::minutes(taken));
         }
+    }
+
+    #[test]
+    fn only_a_touch_that_is_cut_short_is_not_due_at_its_end() {
+        let life = Life::default()
+            .with_life(Duration::hours(1))
+            .with_touch_after(Duration::ZERO);
+        let slide = life.slide(NOW).unwrap();
+        assert_eq!(slide.until(slide.expire), slide);
+        assert!(slide.is_due(slide.expire, None));
+        let end = slide.expire - Duration::MICROSECOND;
+        let short = slide.until(end);
+        assert_eq!(short.expire, end);
+        assert!(!short.is_due(end, None));
+        assert!(short.is_due(end - Duration::SECOND, None));
     }
 
     #[test]
