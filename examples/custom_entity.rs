@@ -34,6 +34,7 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use session_store::connect_options;
 use time::{Duration, OffsetDateTime};
 use tower_sessions::Session;
 
@@ -107,7 +108,7 @@ async fn main() -> Result<(), AnyError> {
         .unwrap_or_else(|_| "sqlite://custom_entity.sqlite?mode=rwc".to_owned());
     let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
 
-    let store = open(Database::connect(url).await?).await?;
+    let store = open(Database::connect(connect_options(url)).await?).await?;
     let prune = store.prune_every(Duration::minutes(15));
 
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;

@@ -16,7 +16,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use maud::{DOCTYPE, Markup, html};
 use sea_orm::Database;
-use session_store::DefaultStore;
+use session_store::{DefaultStore, connect_options};
 use time::Duration;
 use tower_sessions::Session;
 
@@ -31,7 +31,8 @@ async fn main() -> Result<(), AnyError> {
         .unwrap_or_else(|_| "sqlite://quickstart.sqlite?mode=rwc".to_owned());
     let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
 
-    let store = DefaultStore::new(Database::connect(url).await?).with_life(Duration::days(14));
+    let db = Database::connect(connect_options(url)).await?;
+    let store = DefaultStore::new(db).with_life(Duration::days(14));
     store.create_table().await?;
     let prune = store.prune_every(Duration::minutes(15));
 

@@ -31,6 +31,8 @@ mod signed_in;
 mod tests;
 mod user;
 
+use sea_orm::Database;
+use session_store::connect_options;
 use time::Duration;
 
 use crate::app::{app, open};
@@ -45,7 +47,7 @@ async fn main() -> Result<(), AnyError> {
         .unwrap_or_else(|_| "sqlite://devices.sqlite?mode=rwc".to_owned());
     let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
 
-    let store = open(sea_orm::Database::connect(url).await?).await?;
+    let store = open(Database::connect(connect_options(url)).await?).await?;
     let prune = store.prune_every(Duration::minutes(15));
     let sampling = tokio::spawn(sample::every_minute(store.clone()));
 

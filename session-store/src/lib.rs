@@ -6,6 +6,7 @@ extern crate self as session_store;
 
 mod column;
 mod compare;
+mod connect;
 mod cookie;
 mod directory;
 mod error;
@@ -30,6 +31,7 @@ mod tower;
 mod view;
 
 pub use column::{SessColumn, SidColumn, TimestampColumn, VersionColumn};
+pub use connect::connect_options;
 pub use error::Error;
 pub use extras::ExtrasOutcome;
 pub use layer::{SessionLayer, SessionService};

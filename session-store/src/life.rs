@@ -80,14 +80,23 @@ impl Life {
         self.idle
     }
 
-    /// The touch at `now`; none without a life.
-    pub(crate) fn slide(self, now: OffsetDateTime) -> Option<Slide> {
+    fn touch_after(self) -> Option<Duration> {
         let life = self.idle?;
         let touch_after = self
             .touch_after
-            .unwrap_or_else(|| Duration::min(life / 10, MAX_DEFAULT_TOUCH_AFTER))
-            // A session has to be touched within its life, or it would never slide at all.
-            .min(life / 2);
+            .unwrap_or_else(|| Duration::min(life / 10, MAX_DEFAULT_TOUCH_AFTER));
+        // A session has to be touched within its life, or it would never slide at all.
+        Some(touch_after.min(life / 2))
+    }
+
+    /// The latest of the ends that a save need not move to `end`, since a touch would not.
+    pub(crate) fn due(self, end: OffsetDateTime) -> Option<OffsetDateTime> {
+        Some(end.saturating_sub(self.touch_after()?))
+    }
+
+    /// The touch at `now`; none without a life.
+    pub(crate) fn slide(self, now: OffsetDateTime) -> Option<Slide> {
+        let (life, touch_after) = (self.idle?, self.touch_after()?);
         let expire = now.saturating_add(life);
         Some(Slide {
             expire,

@@ -16,12 +16,17 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The pauses of the first eight retries add up to the patience.
 const RETRIES: u32 = 8;
 
+/// How often a lost connection is followed by another attempt at once. Those that the pool holds were
+/// lost with it, and each attempt takes one away: so, as many as a pool may have.
+const LOST_AT_ONCE: u32 = 256;
+
 /// The attempts at one statement.
 #[derive(Debug)]
 pub(crate) struct Retry {
     backend: DbBackend,
     started: Instant,
     failures: u32,
+    lost: u32,
     may_have_run: bool,
 }
 
@@ -31,6 +36,7 @@ impl Retry {
             backend,
             started: Instant::now(),
             failures: 0,
+            lost: 0,
             may_have_run: false,
         }
     }
@@ -64,19 +70,20 @@ impl Retry {
     fn pause_after(&mut self, error: &DbErr) -> Option<Duration> {
         let fault = transient(error, self.backend)?;
         // Once at least: a driver's own patience can be longer than this one.
-        let is_late = self.failures > 0 && self.started.elapsed() >= PATIENCE;
+        let is_late = self.failures + self.lost > 0 && self.started.elapsed() >= PATIENCE;
         if self.failures == RETRIES || is_late {
             return None;
         }
-        let pause = FIRST_PAUSE * 2_u32.pow(self.failures);
-        self.failures += 1;
         self.may_have_run |= fault == Fault::Connection;
         let words = without_values(&error.to_string());
-        tracing::debug!(
-            attempt = self.failures,
-            error = words,
-            "retrying a statement"
-        );
+        let attempt = self.failures + self.lost + 1;
+        tracing::debug!(attempt, error = words, "retrying a statement");
+        if fault == Fault::Connection && self.lost < LOST_AT_ONCE {
+            self.lost += 1;
+            return Some(Duration::ZERO);
+        }
+        let pause = FIRST_PAUSE * 2_u32.pow(self.failures);
+        self.failures += 1;
         // Half of it is random: who was refused together should not come back together.
         Some(pause.mul_f64(0.5 + fastrand::f64() / 2.0))
     }

@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use time::OffsetDateTime;
 
-use crate::column::{SessColumn, TimestampColumn};
+use crate::column::SessColumn;
 use crate::compare::bound;
 use crate::error::{BoxError, Error, Result};
 use crate::extras;
@@ -19,13 +19,19 @@ use crate::store::SeaOrmStore;
 pub(crate) struct Row<M: SessionModel> {
     columns: ActiveModel<M>,
     backend: DbBackend,
-    // Beside the others because it is written as an expression.
+    // Beside the others because they are written as expressions.
     sess: Expr,
+    expire: Expr,
 }
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// What a new session and a saved one both write: the data, its end, and the extra columns.
-    pub(crate) fn row(&self, record: &Record<'_>, now: OffsetDateTime) -> Result<Row<M>> {
+    pub(crate) fn row(
+        &self,
+        record: &Record<'_>,
+        expire: Expr,
+        now: OffsetDateTime,
+    ) -> Result<Row<M>> {
         let own = M::columns();
         let mut columns = extras::columns::<M>(record, self.extras())?;
         for column in Column::<M>::iter() {
@@ -34,7 +40,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         // These are the store's own, whatever an extras closure has set.
         let created_at = own.created_at.map(|created_at| created_at.column);
         let version = own.version.map(|version| version.column);
-        let always = [own.sid, own.sess].into_iter();
+        let always = [own.sid, own.sess, own.expire].into_iter();
         for column in always.chain(created_at).chain(version) {
             columns.not_set(column);
         }
@@ -42,8 +48,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
             columns,
             backend: self.backend(),
             sess: self.encoded(record)?,
+            expire,
         };
-        row.set(own.expire, M::Expire::at(record.expiry_date).into())?;
         if let Some(last_seen) = own.last_seen {
             row.set(last_seen.column, last_seen.at(now))?;
         }
@@ -109,7 +115,9 @@ impl<M: SessionModel> Row<M> {
             columns,
             backend,
             sess,
+            expire,
         } = self;
+        let own = M::columns();
         Column::<M>::iter()
             .filter_map(move |column| match columns.get(column) {
                 ActiveValue::Set(value) => {
@@ -118,7 +126,7 @@ impl<M: SessionModel> Row<M> {
                 }
                 _ => None,
             })
-            .chain(std::iter::once((M::columns().sess, sess)))
+            .chain([(own.sess, sess), (own.expire, expire)])
     }
 }
 

@@ -79,7 +79,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ) -> Result<InsertStatement> {
         let own = M::columns();
         let record = Record::new(id, data, end);
-        let mut row = self.row(&record, self.now())?;
+        let mut row = self.row(&record, self.expiry().at(end), self.now())?;
         row.set(own.sid, M::Sid::from_sid(self.sid(id)).into())?;
         if let Some(column) = own.created_at {
             row.set(column.column, column.at(created_at))?;
@@ -130,7 +130,18 @@ impl<M: SessionModel> SeaOrmStore<M> {
         version: Option<i64>,
     ) -> Result<UpdateStatement> {
         let now = self.now();
-        let row = self.row(&Record::new(id, data, utc(expiry_date)), now)?;
+        let end = utc(expiry_date);
+        let expire = match self.life().due(end) {
+            // An end that stays spares the index on it.
+            Some(due) => {
+                let is_due = self.expiry().is_at_or_before(due);
+                let is_later = self.expiry().is_after(end);
+                self.expiry()
+                    .replaced_if(is_due.or(is_later), self.expiry().at(end))
+            }
+            None => self.expiry().at(end),
+        };
+        let row = self.row(&Record::new(id, data, end), expire, now)?;
         let mut update = M::Entity::update_many().filter(self.is_at(id, now, version)?);
         for (column, value) in row.assignments() {
             update = update.col_expr(column, value);

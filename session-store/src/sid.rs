@@ -1,7 +1,5 @@
 //! From a session id to the value of the sid column.
 
-use std::fmt::Write;
-
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, Condition, DbBackend};
 use sha2::{Digest, Sha256};
@@ -23,14 +21,7 @@ impl SidForm {
         let cookie = id.to_string();
         match self {
             Self::Plain => cookie,
-            Self::Hashed => {
-                let mut hex = String::with_capacity(64);
-                for byte in Sha256::digest(cookie) {
-                    // Writing to a String cannot fail.
-                    let _ = write!(hex, "{byte:02x}");
-                }
-                hex
-            }
+            Self::Hashed => format!("{:x}", Sha256::digest(cookie)),
         }
     }
 

@@ -105,8 +105,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// A session that was touched less than this ago is not touched again, so a busy visitor costs
     /// one write per `touch_after` and not one per request.
     ///
-    /// The end of a session is at most this much earlier than a life after its last use. Zero
-    /// touches on every load. Unset, it is a tenth of the life and at most an hour; it is never
+    /// A save writes the data at once, and moves the end by the same rule: not by less than this, unless
+    /// to an earlier one. So the end of a session is at most this much earlier than a life after
+    /// its last use. Zero touches on every load. Unset, it is a tenth of the life and at most an hour; it is never
     /// more than half the life, or a session could end while it is in use.
     ///
     /// # Examples

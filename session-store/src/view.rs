@@ -57,8 +57,12 @@ struct Known {
 }
 
 impl Known {
-    fn new(id: Id, loaded: &Loaded) -> Self {
-        let data = Arc::new(loaded.data.clone());
+    fn new<M: SessionModel>(id: Id, loaded: &Loaded) -> Self {
+        // Without a version nothing is merged, and nothing need be remembered.
+        let data = match M::columns().version {
+            Some(_) => Arc::new(loaded.data.clone()),
+            None => Arc::default(),
+        };
         Self {
             id,
             version: loaded.version,
@@ -70,8 +74,12 @@ impl Known {
     }
 
     /// The data with what this request has changed, over what others have.
-    fn merged(&self, mine: &Data) -> Data {
-        three_way(&self.seen, mine, &self.stored)
+    fn merged(&self, mine: &Arc<Data>) -> Arc<Data> {
+        if Arc::ptr_eq(&self.seen, &self.stored) {
+            // Others have changed nothing.
+            return Arc::clone(mine);
+        }
+        Arc::new(three_way(&self.seen, mine, &self.stored))
     }
 
     /// The same, of a row that others have saved meanwhile.
@@ -137,7 +145,7 @@ impl<M: SessionModel> View<M> {
     async fn load_session(&self, id: &Id) -> Result<Option<Record>> {
         let loaded = self.store.load_and_slide(id).await?;
         let mut state = self.state();
-        state.known = loaded.as_ref().map(|loaded| Known::new(*id, loaded));
+        state.known = loaded.as_ref().map(|loaded| Known::new::<M>(*id, loaded));
         let Some(Loaded {
             mut data,
             end,
@@ -165,12 +173,12 @@ impl<M: SessionModel> View<M> {
         let was_cleared = !is_marked && known.as_ref().is_none_or(|known| known.is_marked);
         let mut known = match known {
             Some(known) => known,
-            None => Known::new(record.id, &self.select(&record.id).await?),
+            None => Known::new::<M>(record.id, &self.select(&record.id).await?),
         };
         let end = self.store.life().end(record.expiry_date, known.created_at);
         for _ in 0..SAVE_ATTEMPTS {
             let data = if was_cleared || !Self::has_version() {
-                mine.clone()
+                Arc::clone(&mine)
             } else {
                 known.merged(&mine)
             };
@@ -179,8 +187,8 @@ impl<M: SessionModel> View<M> {
             if was_there {
                 self.state().known = Some(Known {
                     version: known.version + 1,
-                    seen: Arc::new(mine),
-                    stored: Arc::new(data),
+                    seen: mine,
+                    stored: data,
                     is_marked,
                     ..known
                 });
@@ -207,9 +215,9 @@ impl<M: SessionModel> View<M> {
         }
         let (data, created_at) = match deleted.filter(|_| !flushed).map(|it| it.session) {
             Some(Before::Known(known)) if is_marked => (known.merged(&mine), known.created_at),
-            Some(Before::Known(known)) => (mine.clone(), known.created_at),
+            Some(Before::Known(known)) => (Arc::clone(&mine), known.created_at),
             Some(Before::Gone) => return Err(Error::NotFound),
-            Some(Before::Unknown) | None => (mine.clone(), None),
+            Some(Before::Unknown) | None => (Arc::clone(&mine), None),
         };
         let created_at = created_at.unwrap_or_else(|| self.store.now());
         record.expiry_date = self
@@ -223,8 +231,8 @@ impl<M: SessionModel> View<M> {
             id: record.id,
             version: 0,
             created_at: Some(created_at),
-            seen: Arc::new(mine),
-            stored: Arc::new(data),
+            seen: mine,
+            stored: data,
             is_marked: true,
         });
         Ok(())
@@ -267,10 +275,10 @@ impl<M: SessionModel> View<M> {
 }
 
 /// The data without its mark, and whether it had it.
-fn unmarked(data: &Data) -> (Data, bool) {
+fn unmarked(data: &Data) -> (Arc<Data>, bool) {
     let mut data = data.clone();
     let had_mark = data.remove(MARK).is_some();
-    (data, had_mark)
+    (Arc::new(data), had_mark)
 }
 
 #[async_trait]

@@ -7,7 +7,7 @@ use sea_orm::{
     DatabaseTransaction, DbBackend, Statement, TransactionTrait,
 };
 use serde_json::json;
-use session_store::{DefaultStore, Error, express_session};
+use session_store::{DefaultStore, Error, connect_options, express_session};
 use tests::database::{MARIADB_URL, POSTGRES_URL, execute, server};
 use tests::{on_every_database, record};
 use time::{Duration, OffsetDateTime};
@@ -20,6 +20,7 @@ on_every_database!(
     a_missing_table_is_named,
     a_missing_column_is_named,
     a_killed_connection_costs_no_operation,
+    a_connection_lost_before_it_is_tested_costs_the_store_nothing,
 );
 
 #[tokio::test]
@@ -109,36 +110,56 @@ async fn a_missing_column_is_named(db: DatabaseConnection) {
 
 /// Ends every connection to the test's database again and again until the store is done.
 async fn killing<T>(db: &DatabaseConnection, work: impl Future<Output = T>) -> T {
-    let backend = db.get_database_backend();
-    let is_postgres = backend == DbBackend::Postgres;
-    let current = if is_postgres {
-        "current_database()"
-    } else {
-        "DATABASE()"
-    };
-    let select = Statement::from_string(backend, format!("SELECT {current} AS name"));
-    let row = db.query_one_raw(select).await.unwrap().unwrap();
-    let name: String = row.try_get("", "name").unwrap();
-    let url = server(if is_postgres {
-        POSTGRES_URL
-    } else {
-        MARIADB_URL
-    })
-    .unwrap();
-    let killer = Database::connect(url).await.unwrap();
-    let connections = if is_postgres {
-        format!("SELECT pid::bigint AS id FROM pg_stat_activity WHERE datname = '{name}'")
-    } else {
-        format!("SELECT id FROM information_schema.processlist WHERE db = '{name}'")
-    };
+    let killer = Killer::of(db).await;
     let mut work = std::pin::pin!(work);
     loop {
         tokio::select! {
             outcome = &mut work => return outcome,
             () = tokio::time::sleep(StdDuration::from_millis(50)) => {}
         }
-        let select = Statement::from_string(backend, connections.clone());
-        for row in killer.query_all_raw(select).await.unwrap() {
+        killer.kill().await;
+    }
+}
+
+/// Ends the connections to a database, from another one.
+struct Killer {
+    connection: DatabaseConnection,
+    url: String,
+    name: String,
+}
+
+impl Killer {
+    async fn of(db: &DatabaseConnection) -> Self {
+        let backend = db.get_database_backend();
+        let (variable, current) = if backend == DbBackend::Postgres {
+            (POSTGRES_URL, "current_database()")
+        } else {
+            (MARIADB_URL, "DATABASE()")
+        };
+        let select = Statement::from_string(backend, format!("SELECT {current} AS name"));
+        let row = db.query_one_raw(select).await.unwrap().unwrap();
+        let server = server(variable).unwrap();
+        let name: String = row.try_get("", "name").unwrap();
+        Self {
+            url: format!("{}/{name}", server.rsplit_once('/').unwrap().0),
+            connection: Database::connect(server).await.unwrap(),
+            name,
+        }
+    }
+
+    async fn kill(&self) {
+        let Self {
+            connection, name, ..
+        } = self;
+        let backend = connection.get_database_backend();
+        let is_postgres = backend == DbBackend::Postgres;
+        let connections = if is_postgres {
+            format!("SELECT pid::bigint AS id FROM pg_stat_activity WHERE datname = '{name}'")
+        } else {
+            format!("SELECT id FROM information_schema.processlist WHERE db = '{name}'")
+        };
+        let select = Statement::from_string(backend, connections);
+        for row in connection.query_all_raw(select).await.unwrap() {
             let id: i64 = row.try_get("", "id").unwrap();
             let kill = if is_postgres {
                 format!("SELECT pg_terminate_backend({id})")
@@ -146,8 +167,30 @@ async fn killing<T>(db: &DatabaseConnection, work: impl Future<Output = T>) -> T
                 format!("KILL {id}")
             };
             // One that has ended by itself meanwhile cannot be killed.
-            let _ = killer.execute_unprepared(&kill).await;
+            let _ = connection.execute_unprepared(&kill).await;
         }
+    }
+}
+
+async fn a_connection_lost_before_it_is_tested_costs_the_store_nothing(db: DatabaseConnection) {
+    if db.get_database_backend() == DbBackend::Sqlite {
+        return;
+    }
+    let killer = Killer::of(&db).await;
+    let mut options = connect_options(&killer.url);
+    options.min_connections(30).max_connections(30);
+    let lossy = Database::connect(options).await.unwrap();
+    let (store, clock) = store::<express_session::Model>(lossy).await;
+    let mut session = record(clock.now(), [("n", json!(1))]);
+    for _ in 0..3 {
+        store.create(&mut session).await.unwrap();
+        killer.kill().await;
+        let loaded = store.load(&session.id).await.unwrap();
+        assert_eq!(loaded.as_ref(), Some(&session));
+        killer.kill().await;
+        store.save(&session).await.unwrap();
+        killer.kill().await;
+        store.delete(&session.id).await.unwrap();
     }
 }
 

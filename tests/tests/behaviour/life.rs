@@ -20,6 +20,7 @@ on_every_database_and_kind!(
     a_touch_does_not_revive_an_expired_session,
     a_touch_does_not_bring_back_a_deleted_session,
     a_save_does_not_need_a_touch_first,
+    a_save_moves_the_end_when_a_touch_would_or_to_an_earlier_one,
 );
 
 on_every_database!(touches_at_the_same_moment_write_once);
@@ -148,6 +149,34 @@ async fn a_save_does_not_need_a_touch_first<M: SessionModel>(db: DatabaseConnect
     store.save(&session).await.unwrap();
     // What is saved says when it ends, also earlier than before.
     assert_eq!(end(&store, &session).await, session.expiry_date);
+}
+
+async fn a_save_moves_the_end_when_a_touch_would_or_to_an_earlier_one<M: SessionModel>(
+    db: DatabaseConnection,
+) {
+    let (store, _, mut session) = sliding::<M>(db).await;
+    let start = session.expiry_date;
+    for (saved, kept) in [
+        (
+            Duration::minutes(10) - Duration::MICROSECOND,
+            Duration::ZERO,
+        ),
+        (Duration::minutes(10), Duration::minutes(10)),
+        (Duration::minutes(15), Duration::minutes(10)),
+        (Duration::minutes(9), Duration::minutes(9)),
+        (Duration::days(14), Duration::days(14)),
+        (Duration::ZERO, Duration::ZERO),
+    ] {
+        session.expiry_date = start + saved;
+        session
+            .data
+            .insert("saved".to_owned(), json!(saved.whole_seconds()));
+        store.save(&session).await.unwrap();
+        assert_eq!(end(&store, &session).await, start + kept);
+        let reader = store.clone().with_life(Duration::ZERO);
+        let loaded = reader.load(&session.id).await.unwrap().unwrap();
+        assert_eq!(loaded.data, session.data);
+    }
 }
 
 async fn touches_at_the_same_moment_write_once(db: DatabaseConnection) {

@@ -2,6 +2,7 @@
 
 mod absolute;
 mod columns;
+mod connect;
 mod directory;
 mod extras;
 mod faults;
