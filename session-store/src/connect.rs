@@ -7,8 +7,9 @@ use sea_orm::{ConnectOptions, ConnectionTrait};
 /// Servers, proxies and firewalls drop connections that were idle for minutes, not for less.
 const TEST_IF_IDLE_FOR: Duration = Duration::from_secs(30);
 
-/// How many statements run at once on an SQLite file. Its readers don't wait for each other.
-const SQLITE_CONNECTIONS: u32 = 8;
+/// How many statements run at once on an SQLite file. Its readers don't wait for each other; its
+/// writers do, and the more of them the longer.
+const SQLITE_CONNECTIONS: u32 = 4;
 
 /// Options for a pool that sessions are read from on every request.
 ///
@@ -17,7 +18,7 @@ const SQLITE_CONNECTIONS: u32 = 8;
 ///   was lost sooner costs the store nothing, because it [tries again](crate#what-you-can-rely-on);
 ///   other statements of yours on the same pool get the error.
 /// - An SQLite file is put into WAL mode, where reading and writing don't wait for each other,
-///   and read by up to eight connections instead of one. What is committed is durable, as without.
+///   and read by up to four connections instead of one. What is committed is durable, as without.
 /// - An SQLite database in memory has one connection, which is never closed, because the database
 ///   ends with it.
 ///

@@ -1,0 +1,110 @@
+//! tower-sessions-sqlx-store, as its README sets it up.
+
+use anyhow::{Context, Result};
+use tower_sessions_core::SessionStore;
+use tower_sessions_core::session::{Id, Record};
+use tower_sessions_sqlx_store::sqlx::{MySqlPool, PgPool, SqlitePool};
+use tower_sessions_sqlx_store::{MySqlStore, PostgresStore, SqliteStore};
+
+use crate::subject::{Data, Subject, end};
+
+macro_rules! peer {
+    ($store:ident, $pool:ident, $open:ident, $clear:literal) => {
+        #[derive(Clone)]
+        pub struct $open {
+            store: $store,
+            pool: $pool,
+        }
+
+        impl Subject for $open {
+            type Key = Id;
+
+            async fn create(&self, data: &Data) -> Result<Id> {
+                let mut record = record(Id::default(), data);
+                self.store.create(&mut record).await?;
+                Ok(record.id)
+            }
+
+            async fn load(&self, id: &Id) -> Result<()> {
+                self.store.load(id).await?.context("no session")?;
+                Ok(())
+            }
+
+            async fn save(&self, id: &Id, data: &Data) -> Result<()> {
+                Ok(self.store.save(&record(*id, data)).await?)
+            }
+
+            async fn delete(&self, id: &Id) -> Result<()> {
+                Ok(self.store.delete(id).await?)
+            }
+
+            async fn touch(&self, _: &Id) -> Result<()> {
+                anyhow::bail!("the peer has no touch")
+            }
+
+            async fn clear(&self) -> Result<()> {
+                tower_sessions_sqlx_store::sqlx::query($clear)
+                    .execute(&self.pool)
+                    .await?;
+                Ok(())
+            }
+        }
+    };
+}
+
+peer!(
+    SqliteStore,
+    SqlitePool,
+    Sqlite,
+    "DELETE FROM tower_sessions"
+);
+peer!(
+    PostgresStore,
+    PgPool,
+    Postgres,
+    "TRUNCATE tower_sessions.session"
+);
+peer!(
+    MySqlStore,
+    MySqlPool,
+    MySql,
+    "TRUNCATE tower_sessions.session"
+);
+
+/// # Errors
+///
+/// The database cannot be reached.
+pub async fn sqlite(url: &str) -> Result<Sqlite> {
+    let pool = SqlitePool::connect(url).await?;
+    let store = SqliteStore::new(pool.clone());
+    store.migrate().await?;
+    Ok(Sqlite { store, pool })
+}
+
+/// # Errors
+///
+/// The database cannot be reached.
+pub async fn postgres(url: &str) -> Result<Postgres> {
+    let pool = PgPool::connect(url).await?;
+    let store = PostgresStore::new(pool.clone());
+    store.migrate().await?;
+    Ok(Postgres { store, pool })
+}
+
+/// # Errors
+///
+/// The database cannot be reached.
+pub async fn mysql(url: &str) -> Result<MySql> {
+    let pool = MySqlPool::connect(url).await?;
+    let store = MySqlStore::new(pool.clone());
+    store.migrate().await?;
+    Ok(MySql { store, pool })
+}
+
+fn record(id: Id, data: &Data) -> Record {
+    Record {
+        id,
+        data: data.clone(),
+        expiry_date: end(),
+    }
+}
