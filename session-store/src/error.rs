@@ -69,7 +69,8 @@ pub enum Error {
         source: BoxError,
     },
 
-    /// A row's `sess` or `expire` column holds something this store did not write.
+    /// A row's `sess`, `expire`, `created_at` (with an absolute life) or version column holds something
+    /// this store did not write.
     #[error(
         "a row holds what is no session in column `{column}`: {source}; \
          the row is found by column `{sid_column}` and can be deleted"

@@ -5,7 +5,6 @@
 extern crate self as session_store;
 
 mod column;
-mod compare;
 mod connect;
 mod cookie;
 mod directory;
@@ -17,8 +16,10 @@ mod extras;
 mod json;
 mod layer;
 mod life;
+mod load;
 mod merge;
 mod model;
+mod moments;
 mod prune;
 mod record;
 mod retry;
@@ -56,11 +57,7 @@ pub mod recipes {}
 #[doc(hidden)]
 pub mod __private {
     pub use sea_orm::ActiveValue::Set;
-    pub use std::result::Result;
 
     pub use crate::extras::Extra;
     pub use crate::model::{Columns, Timestamp, Version};
-    pub use crate::{
-        CreatedAt, Data, Error, Record, SessColumn, SidColumn, TimestampColumn, VersionColumn,
-    };
 }

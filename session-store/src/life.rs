@@ -89,9 +89,11 @@ impl Life {
         Some(touch_after.min(life / 2))
     }
 
-    /// The latest of the ends that a save need not move to `end`, since a touch would not.
-    pub(crate) fn due(self, end: OffsetDateTime) -> Option<OffsetDateTime> {
-        Some(end.saturating_sub(self.touch_after()?))
+    /// A save that would move a session's end to `end` need not if it is later than this. It never
+    /// leaves less than half of the time that was asked for, however short that is beside the life.
+    pub(crate) fn due(self, end: OffsetDateTime, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let asked = (end - now).max(Duration::ZERO);
+        Some(end.saturating_sub(self.touch_after()?.min(asked / 2)))
     }
 
     /// The touch at `now`; none without a life.
@@ -175,6 +177,16 @@ mod tests {
             let life = life.with_touch_after(Duration::minutes(given));
             assert_eq!(due_after(life), Duration::minutes(taken));
         }
+    }
+
+    #[test]
+    fn a_save_leaves_at_least_half_of_the_time_that_was_asked_for() {
+        let life = Life::default().with_life(Duration::days(14));
+        for (asked, left) in [(-5, -5), (0, 0), (20, 10), (120, 60), (600, 540)] {
+            let end = NOW + Duration::minutes(asked);
+            assert_eq!(life.due(end, NOW), Some(NOW + Duration::minutes(left)));
+        }
+        assert_eq!(Life::default().due(NOW, NOW), None);
     }
 
     #[test]

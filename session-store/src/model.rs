@@ -6,8 +6,8 @@ use sea_orm::{
 use time::OffsetDateTime;
 
 use crate::column::{SessColumn, SidColumn, TimestampColumn, VersionColumn};
-use crate::compare::Moments;
 use crate::error::{BoxError, Error, Result};
+use crate::moments::Moments;
 use crate::record::Record;
 
 /// The `Column` of a model's entity.

@@ -7,11 +7,11 @@ use sea_orm::{
 use time::OffsetDateTime;
 
 use crate::column::SessColumn;
-use crate::compare::bound;
 use crate::error::{BoxError, Error, Result};
 use crate::extras;
 use crate::json;
 use crate::model::{ActiveModel, Column, SessionModel};
+use crate::moments::bound;
 use crate::record::Record;
 use crate::store::SeaOrmStore;
 

@@ -9,10 +9,10 @@ use time::{Duration, OffsetDateTime};
 use tower_sessions::session::Id;
 
 use crate::column::utc;
-use crate::compare::Moments;
 use crate::extras::{ExtrasFn, ExtrasOutcome};
 use crate::life::Life;
 use crate::model::{ActiveModel, Column, CreatedAt, SessionModel, Timestamp};
+use crate::moments::Moments;
 use crate::record::Record;
 use crate::sid::SidForm;
 
@@ -105,9 +105,11 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// A session that was touched less than this ago is not touched again, so a busy visitor costs
     /// one write per `touch_after` and not one per request.
     ///
-    /// A save writes the data at once, and moves the end by the same rule: not by less than this, unless
-    /// to an earlier one. So the end of a session is at most this much earlier than a life after
-    /// its last use. Zero touches on every load. Unset, it is a tenth of the life and at most an hour; it is never
+    /// A save writes the data at once. It moves the end to an earlier one at once too, and to a later
+    /// one by the same rule: if it is later by this, or by half of the time that is then left. So the
+    /// end of a session is at most this much earlier than a life after its last use.
+    ///
+    /// Zero touches on every load. Unset, it is a tenth of the life and at most an hour; it is never
     /// more than half the life, or a session could end while it is in use.
     ///
     /// # Examples
@@ -134,8 +136,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// their `expire` is over, as it was written. To be rid of them at once, `revoke` by
     /// `created_at`.)
     ///
-    /// [`touch`](Self::touch), and a save under a layer of your own, ask for the age first: two round
-    /// trips. A cache in front of the store does not keep the limit.
+    /// [`touch`](Self::touch), a save under a layer of your own, and ending a session unread ask for the
+    /// age first: two round trips. A cache in front of the store does not keep the limit.
     ///
     /// Under [`layer`](Self::layer) a session keeps its age when
     /// [`cycle_id`](tower_sessions::Session::cycle_id) moves it to another id, and begins anew after

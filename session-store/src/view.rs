@@ -10,10 +10,10 @@ use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{self, SessionStore};
 
 use crate::error::{Error, Result};
+use crate::load::Loaded;
 use crate::merge::three_way;
 use crate::model::SessionModel;
 use crate::record::Data;
-use crate::session::Loaded;
 use crate::store::SeaOrmStore;
 
 /// A key among the data of a loaded session, in memory alone. `Session::clear` takes it away and
@@ -106,8 +106,8 @@ enum Before {
     Known(Known),
     /// It was gone already: another request has ended it.
     Gone,
-    /// It was never loaded.
-    Unknown,
+    /// It was never loaded; this is when it was created, where that limits it.
+    Unknown(Option<OffsetDateTime>),
 }
 
 impl<M: SessionModel> View<M> {
@@ -217,7 +217,8 @@ impl<M: SessionModel> View<M> {
             Some(Before::Known(known)) if is_marked => (known.merged(&mine), known.created_at),
             Some(Before::Known(known)) => (Arc::clone(&mine), known.created_at),
             Some(Before::Gone) => return Err(Error::NotFound),
-            Some(Before::Unknown) | None => (Arc::clone(&mine), None),
+            Some(Before::Unknown(created_at)) => (Arc::clone(&mine), created_at),
+            None => (Arc::clone(&mine), None),
         };
         let created_at = created_at.unwrap_or_else(|| self.store.now());
         record.expiry_date = self
@@ -242,18 +243,32 @@ impl<M: SessionModel> View<M> {
         let session = if let Some(known) = self.known(id) {
             self.delete_known(id, known).await?
         } else {
+            let created_at = self.age(id).await?;
             self.store.remove(id).await?;
-            // A second `cycle_id` deletes an id that was never stored: what the first has found
-            // stays. An id that is deleted twice was flushed: nothing goes on.
-            let before = self.state().deleted.take();
-            before
-                .filter(|deleted| deleted.last != *id)
-                .map_or(Before::Unknown, |deleted| deleted.session)
+            match self.state().deleted.take() {
+                // A second `cycle_id` deletes an id that was never stored: what the first has found
+                // stays.
+                Some(deleted) if deleted.last != *id => deleted.session,
+                // An id that is deleted twice was flushed, and is gone: nothing goes on.
+                _ => Before::Unknown(created_at),
+            }
         };
         let mut state = self.state();
         state.known = None;
         state.deleted = Some(Deleted { last: *id, session });
         Ok(())
+    }
+
+    /// When a session was created that is deleted unread, if that limits its life.
+    async fn age(&self, id: &Id) -> Result<Option<OffsetDateTime>> {
+        if !self.store.life().is_limited() {
+            return Ok(None);
+        }
+        match self.store.created_at(id).await {
+            // A damaged row can be deleted.
+            Err(Error::Decode { .. }) => Ok(None),
+            created_at => created_at,
+        }
     }
 
     async fn delete_known(&self, id: &Id, mut known: Known) -> Result<Before> {

@@ -293,13 +293,20 @@ async fn what_nobody_needs_of_a_damaged_row_is_in_nobodys_way(db: DatabaseConnec
     let (store, _, session) = limited::<session::Model>(db).await;
     execute(
         store.db(),
-        "UPDATE session SET created_at = 'once', last_seen = 'then'",
+        "UPDATE session SET created_at = '2999-99-99 00:00:00', last_seen = 'then'",
     )
     .await;
     let unlimited = store.clone().with_absolute_life(Duration::ZERO);
     assert!(is_there(&unlimited, &session).await);
     let refused = store.load(&session.id).await;
     assert!(matches!(refused, Err(Error::Decode(_))), "{refused:?}");
+    let mut visitor = Visitor::with_cookie(&routes().layer(store.layer()), &session.id.to_string());
+    visitor.ok("/anew").await;
+    assert_ne!(visitor.id(), session.id);
+    assert_eq!(
+        session::Entity::find().all(store.db()).await.unwrap().len(),
+        1
+    );
 }
 
 mod session {
@@ -376,6 +383,14 @@ fn routes() -> Router {
             }),
         )
         .route(
+            "/clear-unread-and-cycle",
+            get(async |session: Session| {
+                session.clear().await;
+                session.insert("visits", 1).await.unwrap();
+                session.cycle_id().await.unwrap();
+            }),
+        )
+        .route(
             "/anew",
             get(async |session: Session| {
                 session.flush().await.unwrap();
@@ -424,12 +439,18 @@ async fn a_session_that_is_cleared_and_cycled_keeps_its_age(db: DatabaseConnecti
     let mut visitor = Visitor::new(&routes().layer(store.layer()));
     visitor.ok("/visit").await;
     let start = clock.now();
-    clock.advance(Duration::minutes(45));
-    let before = visitor.id();
-    visitor.ok("/clear-and-cycle").await;
-    assert_ne!(visitor.id(), before);
-    assert_eq!(created_at(&store, &visitor).await, start);
-    assert_eq!(visitor.ok("/visits").await, "1");
+    for path in ["/clear-and-cycle", "/clear-unread-and-cycle"] {
+        clock.advance(Duration::minutes(45));
+        let before = visitor.id();
+        visitor.ok(path).await;
+        assert_ne!(visitor.id(), before);
+        assert_eq!(created_at(&store, &visitor).await, start, "{path}");
+        assert_eq!(visitor.ok("/visits").await, "1");
+    }
+    // One that has ended hands its age to no one.
+    clock.set(start + ABSOLUTE);
+    visitor.ok("/clear-unread-and-cycle").await;
+    assert_eq!(created_at(&store, &visitor).await, clock.now());
 }
 
 async fn a_session_that_is_flushed_begins_anew(db: DatabaseConnection) {

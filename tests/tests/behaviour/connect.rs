@@ -2,12 +2,13 @@
 
 use std::time::Duration as StdDuration;
 
-use sea_orm::{ConnectionTrait, Database, TransactionTrait};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, EntityTrait, TransactionTrait};
 use serde_json::json;
 use session_store::{DefaultStore, connect_options, express_session};
 use tests::record;
 use time::OffsetDateTime;
 use tower_sessions::SessionStore;
+use tower_sessions::session::Record;
 
 use crate::session::store;
 
@@ -37,38 +38,61 @@ async fn a_database_in_memory_has_one_connection_that_stays() {
     }
 }
 
-/// A store on a file, with the options.
-async fn on_file(folder: &tempfile::TempDir) -> DefaultStore {
-    let url = format!("sqlite://{}/test.sqlite?mode=rwc", folder.path().display());
-    let db = Database::connect(connect_options(url)).await.unwrap();
-    store::<express_session::Model>(db).await.0
+/// A store on a file, and a session in it.
+async fn on_file(options: impl Into<ConnectOptions>) -> (DefaultStore, Record) {
+    let db = Database::connect(options).await.unwrap();
+    let (store, _) = store::<express_session::Model>(db).await;
+    let mut session = record(OffsetDateTime::now_utc(), [("n", json!(1))]);
+    store.create(&mut session).await.unwrap();
+    (store, session)
+}
+
+fn url(folder: &tempfile::TempDir, mode: &str) -> String {
+    format!(
+        "sqlite://{}/test.sqlite?mode={mode}",
+        folder.path().display()
+    )
+}
+
+async fn at_once<T>(work: impl Future<Output = T>) -> T {
+    // Less than the driver's patience with a busy database.
+    let timely = tokio::time::timeout(StdDuration::from_secs(3), work);
+    timely.await.expect("it waits for nobody")
 }
 
 #[tokio::test]
 async fn a_file_is_read_while_another_connection_writes() {
     let folder = tempfile::tempdir().unwrap();
-    let store = on_file(&folder).await;
-    let mut session = record(OffsetDateTime::now_utc(), [("n", json!(1))]);
-    store.create(&mut session).await.unwrap();
-
+    let (store, session) = on_file(connect_options(url(&folder, "rwc"))).await;
     let writer = store.db().begin().await.unwrap();
     writer
         .execute_unprepared("UPDATE express_session SET sess = '{}'")
         .await
         .unwrap();
-    let loaded = tokio::time::timeout(StdDuration::from_secs(5), store.load(&session.id));
-    assert_eq!(loaded.await.unwrap().unwrap(), Some(session));
+    let loaded = at_once(store.load(&session.id)).await;
+    assert_eq!(loaded.unwrap(), Some(session));
     writer.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_is_written_while_another_connection_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, mut session) = on_file(connect_options(url(&folder, "rwc"))).await;
+    let reader = store.db().begin().await.unwrap();
+    let rows = express_session::Entity::find().all(&reader).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    session.data.insert("n".to_owned(), json!(2));
+    at_once(store.save(&session)).await.unwrap();
+    reader.rollback().await.unwrap();
+    assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
 }
 
 #[tokio::test]
 async fn a_file_that_may_not_be_written_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let store = on_file(&folder).await;
-    let mut session = record(OffsetDateTime::now_utc(), [("n", json!(1))]);
-    store.create(&mut session).await.unwrap();
-    let url = format!("sqlite://{}/test.sqlite?mode=ro", folder.path().display());
-    let db = Database::connect(connect_options(url)).await.unwrap();
-    let reader = DefaultStore::new(db);
+    let (store, session) = on_file(ConnectOptions::new(url(&folder, "rwc"))).await;
+    store.db().clone().close().await.unwrap();
+    let db = Database::connect(connect_options(url(&folder, "ro")));
+    let reader = DefaultStore::new(db.await.unwrap());
     assert_eq!(reader.load(&session.id).await.unwrap(), Some(session));
 }

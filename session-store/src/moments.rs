@@ -1,4 +1,5 @@
-//! Comparing a timestamp column with a moment, in SQL, as time does on every database.
+//! A timestamp column in SQL: how a moment is written to it, and compared with it as time does, on
+//! every database.
 
 use sea_orm::sea_query::{BinOper, Expr, ExprTrait, Func};
 use sea_orm::{ColumnTrait, Condition, DbBackend, Value};
