@@ -1,7 +1,7 @@
 //! Sending a statement to the database, again where that helps, and what an error of it becomes.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, QueryResult,
+    ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, QueryResult, Statement,
     StatementBuilder,
 };
 
@@ -56,6 +56,18 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let db = self.connection()?;
         self.retry()
             .run(operation, || db.query_one(statement))
+            .await
+    }
+
+    /// As [`query_one`](Self::query_one), with a statement that is built already.
+    pub(crate) async fn query_one_built(
+        &self,
+        operation: &'static str,
+        statement: &Statement,
+    ) -> Result<Option<QueryResult>> {
+        let db = self.connection()?;
+        self.retry()
+            .run(operation, || db.query_one_raw(statement.clone()))
             .await
     }
 

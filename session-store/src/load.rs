@@ -1,7 +1,9 @@
 //! Loading a session, which is use of it, and so touches it.
 
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait, TryGetable};
+use sea_orm::{
+    EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait, Statement, TryGetable,
+};
 use time::{OffsetDateTime, PrimitiveDateTime};
 use tower_sessions::session::Id;
 
@@ -29,6 +31,20 @@ pub(crate) struct Loaded {
 impl<M: SessionModel> SeaOrmStore<M> {
     /// A session, unless it has expired.
     pub(crate) async fn select(&self, id: &Id) -> Result<Option<Loaded>> {
+        let built = self.built_select().get_or_init(|| self.build_select());
+        // Each of its values is the sid.
+        let sid = self.sid(id);
+        let mut select = built.clone();
+        for value in select.values.iter_mut().flat_map(|values| &mut values.0) {
+            *value = sid.as_str().into();
+        }
+        match self.query_one_built("load a session", &select).await? {
+            Some(row) => self.read(&row, M::columns()),
+            None => Ok(None),
+        }
+    }
+
+    fn build_select(&self) -> Statement {
         let own = M::columns();
         let timestamps = [&own.created_at, &own.last_seen].into_iter().flatten();
         let others = timestamps.map(|timestamp| timestamp.column);
@@ -36,12 +52,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let select = M::Entity::find()
             .select_only()
             .columns([own.sess, own.expire].into_iter().chain(others))
-            .filter(self.is(id))
+            .filter(self.is(&Id::default()))
             .into_query();
-        match self.query_one("load a session", &select).await? {
-            Some(row) => self.read(&row, own),
-            None => Ok(None),
-        }
+        self.backend().build(&select)
     }
 
     /// The session in a row of its `sess` and `expire` and, those that are there, its `created_at`,

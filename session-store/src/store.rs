@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, Statement};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::session::Id;
 
@@ -44,6 +44,8 @@ pub struct SeaOrmStore<M: SessionModel> {
     db: DatabaseConnection,
     life: Life,
     sid_form: SidForm,
+    /// What a load sends, for some id. Built once, because every request loads.
+    select: Arc<OnceLock<Statement>>,
     max_bytes: usize,
     extras: Option<ExtrasFn<M>>,
     clock: Clock,
@@ -62,6 +64,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             db,
             life: Life::default(),
             sid_form: SidForm::default(),
+            select: Arc::default(),
             max_bytes: DEFAULT_MAX_BYTES,
             extras: None,
             clock: Arc::new(OffsetDateTime::now_utc),
@@ -255,6 +258,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     #[must_use]
     pub fn with_plain_sid(mut self) -> Self {
         self.sid_form = SidForm::Plain;
+        self.select = Arc::default();
         self
     }
 
@@ -309,6 +313,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
         self.sid_form
     }
 
+    pub(crate) fn built_select(&self) -> &OnceLock<Statement> {
+        &self.select
+    }
+
     pub(crate) fn max_bytes(&self) -> usize {
         self.max_bytes
     }
@@ -332,6 +340,7 @@ impl<M: SessionModel> Clone for SeaOrmStore<M> {
             db: self.db.clone(),
             life: self.life,
             sid_form: self.sid_form,
+            select: Arc::clone(&self.select),
             max_bytes: self.max_bytes,
             extras: self.extras.clone(),
             clock: Arc::clone(&self.clock),
