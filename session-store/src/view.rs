@@ -1,5 +1,6 @@
 //! A view of the store that belongs to one request: what the request loaded, and so what it changed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,8 +17,9 @@ use crate::model::SessionModel;
 use crate::record::Data;
 use crate::store::SeaOrmStore;
 
-/// A key among the data of a loaded session, in memory alone. `Session::clear` takes it away and
-/// nothing else does, which tells a cleared session from one whose keys were removed one by one.
+/// A key among the data of a loaded session, in memory alone, where changes are merged.
+/// `Session::clear` takes it away and nothing else does, which tells a cleared session from one whose
+/// keys were removed one by one.
 const MARK: &str = "\0session-store";
 
 /// How often a save begins anew because another request has saved meanwhile. Each time one of them
@@ -57,29 +59,39 @@ struct Known {
 }
 
 impl Known {
-    fn new<M: SessionModel>(id: Id, loaded: &Loaded) -> Self {
-        // Without a version nothing is merged, and nothing need be remembered.
-        let data = match M::columns().version {
-            Some(_) => Arc::new(loaded.data.clone()),
-            None => Arc::default(),
-        };
+    fn loaded<M: SessionModel>(id: Id, loaded: &Loaded) -> Self {
+        let data = Cow::Borrowed(&loaded.data);
+        Self::new::<M>(id, loaded.version, loaded.created_at, data, None)
+    }
+
+    /// The data as this request has them, and as they were merged into the row if they were.
+    fn new<M: SessionModel>(
+        id: Id,
+        version: i64,
+        created_at: Option<OffsetDateTime>,
+        mine: Cow<'_, Data>,
+        merged: Option<Data>,
+    ) -> Self {
+        let seen = Arc::new(if is_merged::<M>() {
+            mine.into_owned()
+        } else {
+            Data::default()
+        });
         Self {
             id,
-            version: loaded.version,
-            created_at: loaded.created_at,
-            seen: Arc::clone(&data),
-            stored: data,
+            version,
+            created_at,
+            stored: merged.map_or_else(|| Arc::clone(&seen), Arc::new),
+            seen,
             is_marked: true,
         }
     }
 
-    /// The data with what this request has changed, over what others have.
-    fn merged(&self, mine: &Arc<Data>) -> Arc<Data> {
-        if Arc::ptr_eq(&self.seen, &self.stored) {
-            // Others have changed nothing.
-            return Arc::clone(mine);
-        }
-        Arc::new(three_way(&self.seen, mine, &self.stored))
+    /// The data with what this request has changed, over what others have; none if they have changed
+    /// nothing.
+    fn merged<M: SessionModel>(&self, mine: &Data) -> Option<Data> {
+        let is_changed = is_merged::<M>() && !Arc::ptr_eq(&self.seen, &self.stored);
+        is_changed.then(|| three_way(&self.seen, mine, &self.stored))
     }
 
     /// The same, of a row that others have saved meanwhile.
@@ -138,14 +150,12 @@ impl<M: SessionModel> View<M> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_version() -> bool {
-        M::columns().version.is_some()
-    }
-
     async fn load_session(&self, id: &Id) -> Result<Option<Record>> {
         let loaded = self.store.load_and_slide(id).await?;
         let mut state = self.state();
-        state.known = loaded.as_ref().map(|loaded| Known::new::<M>(*id, loaded));
+        state.known = loaded
+            .as_ref()
+            .map(|loaded| Known::loaded::<M>(*id, loaded));
         let Some(Loaded {
             mut data,
             end,
@@ -158,7 +168,7 @@ impl<M: SessionModel> View<M> {
         if slid {
             state.slid = Some(*id);
         }
-        data.insert(MARK.to_owned(), Value::Null);
+        mark::<M>(&mut data);
         Ok(Some(Record {
             id: *id,
             data,
@@ -173,24 +183,23 @@ impl<M: SessionModel> View<M> {
         let was_cleared = !is_marked && known.as_ref().is_none_or(|known| known.is_marked);
         let mut known = match known {
             Some(known) => known,
-            None => Known::new::<M>(record.id, &self.select(&record.id).await?),
+            None => Known::loaded::<M>(record.id, &self.select(&record.id).await?),
         };
         let end = self.store.life().end(record.expiry_date, known.created_at);
         for _ in 0..SAVE_ATTEMPTS {
-            let data = if was_cleared || !Self::has_version() {
-                Arc::clone(&mine)
+            let merged = if was_cleared {
+                None
             } else {
-                known.merged(&mine)
+                known.merged::<M>(&mine)
             };
-            let version = Self::has_version().then_some(known.version);
-            let was_there = self.store.update(&record.id, &data, end, version).await?;
+            let data = merged.as_ref().unwrap_or(&mine);
+            let version = is_merged::<M>().then_some(known.version);
+            let was_there = self.store.update(&record.id, data, end, version).await?;
             if was_there {
+                let (id, version) = (record.id, known.version + 1);
                 self.state().known = Some(Known {
-                    version: known.version + 1,
-                    seen: mine,
-                    stored: data,
                     is_marked,
-                    ..known
+                    ..Known::new::<M>(id, version, known.created_at, mine, merged)
                 });
                 return Ok(());
             }
@@ -213,29 +222,24 @@ impl<M: SessionModel> View<M> {
             // It is that of the visitor's cookie, who may have chosen it.
             record.id = Id::default();
         }
-        let (data, created_at) = match deleted.filter(|_| !flushed).map(|it| it.session) {
-            Some(Before::Known(known)) if is_marked => (known.merged(&mine), known.created_at),
-            Some(Before::Known(known)) => (Arc::clone(&mine), known.created_at),
+        let (merged, created_at) = match deleted.filter(|_| !flushed).map(|it| it.session) {
+            Some(Before::Known(known)) if is_marked => (known.merged::<M>(&mine), known.created_at),
+            Some(Before::Known(known)) => (None, known.created_at),
             Some(Before::Gone) => return Err(Error::NotFound),
-            Some(Before::Unknown(created_at)) => (Arc::clone(&mine), created_at),
-            None => (Arc::clone(&mine), None),
+            Some(Before::Unknown(created_at)) => (None, created_at),
+            None => (None, None),
         };
+        let data = merged.as_ref().unwrap_or(&mine);
         let created_at = created_at.unwrap_or_else(|| self.store.now());
         record.expiry_date = self
             .store
-            .insert(&mut record.id, &data, record.expiry_date, created_at)
+            .insert(&mut record.id, data, record.expiry_date, created_at)
             .await?;
-        record.data.insert(MARK.to_owned(), Value::Null);
+        let known = Known::new::<M>(record.id, 0, Some(created_at), mine, merged);
+        mark::<M>(&mut record.data);
         let mut state = self.state();
         state.deleted = None;
-        state.known = Some(Known {
-            id: record.id,
-            version: 0,
-            created_at: Some(created_at),
-            seen: mine,
-            stored: data,
-            is_marked: true,
-        });
+        state.known = Some(known);
         Ok(())
     }
 
@@ -273,7 +277,7 @@ impl<M: SessionModel> View<M> {
 
     async fn delete_known(&self, id: &Id, mut known: Known) -> Result<Before> {
         for _ in 0..SAVE_ATTEMPTS {
-            let version = Self::has_version().then_some(known.version);
+            let version = is_merged::<M>().then_some(known.version);
             if self.store.remove_at(id, version).await? {
                 return Ok(Before::Known(known));
             }
@@ -289,11 +293,26 @@ impl<M: SessionModel> View<M> {
     }
 }
 
+/// Whether what several requests change in one session is merged; without a version nothing is, and
+/// nothing need be remembered.
+fn is_merged<M: SessionModel>() -> bool {
+    M::columns().version.is_some()
+}
+
+fn mark<M: SessionModel>(data: &mut Data) {
+    if is_merged::<M>() {
+        data.insert(MARK.to_owned(), Value::Null);
+    }
+}
+
 /// The data without its mark, and whether it had it.
-fn unmarked(data: &Data) -> (Arc<Data>, bool) {
+fn unmarked(data: &Data) -> (Cow<'_, Data>, bool) {
+    if !data.contains_key(MARK) {
+        return (Cow::Borrowed(data), false);
+    }
     let mut data = data.clone();
-    let had_mark = data.remove(MARK).is_some();
-    (Arc::new(data), had_mark)
+    data.remove(MARK);
+    (Cow::Owned(data), true)
 }
 
 #[async_trait]
