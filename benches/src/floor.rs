@@ -121,6 +121,10 @@ macro_rules! floor {
                 Ok(())
             }
 
+            async fn prune(&self) -> Result<()> {
+                anyhow::bail!("pruning is no statement of its own")
+            }
+
             async fn clear(&self) -> Result<()> {
                 sqlx::query(const { $sql }.clear)
                     .execute(&self.pool)

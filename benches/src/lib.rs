@@ -6,6 +6,7 @@ pub mod floor;
 pub mod operation;
 pub mod ours;
 pub mod peer;
+pub mod report;
 pub mod subject;
 
 /// The size of a session's data in bytes of JSON: a user, a token, a language, two things in a cart.

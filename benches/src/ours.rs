@@ -82,6 +82,11 @@ impl Subject for session::Store {
         Ok(())
     }
 
+    async fn prune(&self) -> Result<()> {
+        session::Store::prune(self).await?;
+        Ok(())
+    }
+
     async fn clear(&self) -> Result<()> {
         // Not by a DELETE, which leaves its rows to be passed over by what is measured next.
         let sql = match self.db().get_database_backend() {

@@ -1,8 +1,8 @@
 //! tower-sessions-sqlx-store, as its README sets it up.
 
 use anyhow::{Context, Result};
-use tower_sessions_core::SessionStore;
 use tower_sessions_core::session::{Id, Record};
+use tower_sessions_core::{ExpiredDeletion, SessionStore};
 use tower_sessions_sqlx_store::sqlx::{MySqlPool, PgPool, SqlitePool};
 use tower_sessions_sqlx_store::{MySqlStore, PostgresStore, SqliteStore};
 
@@ -12,8 +12,8 @@ macro_rules! peer {
     ($store:ident, $pool:ident, $open:ident, $clear:literal) => {
         #[derive(Clone)]
         pub struct $open {
-            store: $store,
-            pool: $pool,
+            pub store: $store,
+            pub pool: $pool,
         }
 
         impl Subject for $open {
@@ -40,6 +40,10 @@ macro_rules! peer {
 
             async fn touch(&self, _: &Id) -> Result<()> {
                 anyhow::bail!("the peer has no touch")
+            }
+
+            async fn prune(&self) -> Result<()> {
+                Ok(self.store.delete_expired().await?)
             }
 
             async fn clear(&self) -> Result<()> {

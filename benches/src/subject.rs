@@ -22,6 +22,9 @@ pub trait Subject: Clone + Send + Sync + 'static {
     /// Moves the session's end, which the peer does by a save.
     fn touch(&self, key: &Self::Key) -> impl Future<Output = Result<()>> + Send;
 
+    /// Deletes the rows of expired sessions.
+    fn prune(&self) -> impl Future<Output = Result<()>> + Send;
+
     /// Deletes the rows of all sessions.
     fn clear(&self) -> impl Future<Output = Result<()>> + Send;
 }

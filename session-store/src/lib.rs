@@ -53,6 +53,9 @@ pub mod guarantees {}
 #[doc = include_str!("../docs/recipes.md")]
 pub mod recipes {}
 
+#[doc = include_str!("../docs/scaling.md")]
+pub mod scaling {}
+
 /// What the derived code is made of; no part of the public API.
 #[doc(hidden)]
 pub mod __private {

@@ -195,7 +195,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     }
 }
 
-fn get<M: SessionModel, T: TryGetable>(
+pub(crate) fn get<M: SessionModel, T: TryGetable>(
     row: &QueryResult,
     index: usize,
     column: Column<M>,

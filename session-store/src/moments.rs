@@ -46,6 +46,10 @@ impl<C: ColumnTrait> Moments<C> {
         self.column().is_null()
     }
 
+    pub(crate) fn is_at_or_after(&self, moment: OffsetDateTime) -> Expr {
+        self.compare(self.column(), BinOper::GreaterThanOrEqual, moment)
+    }
+
     pub(crate) fn is_at_or_before(&self, moment: OffsetDateTime) -> Expr {
         self.compare(self.column(), BinOper::SmallerThanOrEqual, moment)
     }

@@ -2,18 +2,22 @@
 
 use std::time::Duration as StdDuration;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Value};
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Value,
+};
 use time::{Duration, OffsetDateTime};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, Result};
+use crate::column::TimestampColumn;
+use crate::error::Result;
+use crate::load::get;
 use crate::model::{Columns, SessionModel};
 use crate::store::SeaOrmStore;
 
 /// Rows that a batch deletes unless [`Pruner::batch_size`] says otherwise.
-const DEFAULT_BATCH_SIZE: u32 = 500;
+const DEFAULT_BATCH_SIZE: u32 = 100;
 
 /// A batch binds a value per row, and SQLite takes no more than 32766.
 const MAX_BATCH_SIZE: u32 = 10_000;
@@ -21,13 +25,14 @@ const MAX_BATCH_SIZE: u32 = 10_000;
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Deletes the rows of expired sessions and returns how many that were.
     ///
-    /// In batches: each reads the sids of up to 500 expired rows by the expire index and deletes
+    /// In batches: each reads the sids of up to 100 expired rows by the expire index and deletes
     /// them by primary key if they are still expired. No lock is held from one batch to the next,
     /// and pruning from several processes at once is harmless.
     ///
     /// # Errors
     ///
-    /// [`Error::Disconnected`] or [`Error::Database`]. Batches before the error stay deleted.
+    /// [`Error::Disconnected`](crate::Error::Disconnected) or
+    /// [`Error::Database`](crate::Error::Database). Batches before the error stay deleted.
     pub async fn prune(&self) -> Result<u64> {
         self.pruner().prune().await
     }
@@ -108,7 +113,7 @@ impl<M: SessionModel> Pruner<M> {
         self
     }
 
-    /// How many rows a batch reads and deletes: 500 unless set, at least 1 and at most 10 000.
+    /// How many rows a batch reads and deletes: 100 unless set, at least 1 and at most 10 000.
     pub fn batch_size(mut self, rows: u32) -> Self {
         self.batch_size = rows.clamp(1, MAX_BATCH_SIZE);
         self
@@ -118,7 +123,8 @@ impl<M: SessionModel> Pruner<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Disconnected`] or [`Error::Database`]. Batches before the error stay deleted.
+    /// [`Error::Disconnected`](crate::Error::Disconnected) or
+    /// [`Error::Database`](crate::Error::Database). Batches before the error stay deleted.
     pub async fn prune(&self) -> Result<u64> {
         self.run(|| false).await
     }
@@ -172,34 +178,47 @@ impl<M: SessionModel> Pruner<M> {
     async fn run(&self, mut stopped: impl FnMut() -> bool) -> Result<u64> {
         let now = self.store.now();
         let mut deleted = 0;
+        let mut from = None;
         loop {
-            let sids = self.expired(now).await?;
-            let is_last = sids.len() < self.batch_size as usize;
-            deleted += self.delete(sids, now).await?;
+            let batch = self.expired(from, now).await?;
+            let is_last = batch.sids.len() < self.batch_size as usize;
+            deleted += self.delete(batch.sids, now).await?;
+            from = batch.last_end;
             if is_last || stopped() {
                 return Ok(deleted);
             }
         }
     }
 
-    /// The sids of a batch of rows that have expired, the oldest first.
-    async fn expired(&self, now: OffsetDateTime) -> Result<Vec<Value>> {
-        const OPERATION: &str = "look for expired sessions";
+    /// A batch of rows that have expired, the oldest first.
+    async fn expired(&self, from: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<Batch> {
         let Columns { sid, expire, .. } = M::columns();
+        let expiry = self.store.expiry();
         let select = M::Entity::find()
             .select_only()
-            .column(sid)
-            .filter(self.store.expiry().found_at_or_before(now))
+            .columns([sid, expire])
+            .filter(expiry.found_at_or_before(now))
+            .apply_if(from, |select, from| {
+                select.filter(expiry.is_at_or_after(from))
+            })
             .order_by_asc(expire)
             .limit(u64::from(self.batch_size))
             .into_query();
-        self.store
-            .query_all(OPERATION, &select)
-            .await?
-            .iter()
-            .map(|row| Ok(row.try_get_by_index::<M::Sid>(0)?.into()))
-            .collect::<std::result::Result<_, _>>()
-            .map_err(Error::database(OPERATION))
+        let rows = self
+            .store
+            .query_all("look for expired sessions", &select)
+            .await?;
+        let is_passed_over = self.store.backend() != DbBackend::Sqlite;
+        let last = rows.last().filter(|_| is_passed_over);
+        Ok(Batch {
+            sids: rows
+                .iter()
+                .map(|row| Ok(get::<M, M::Sid>(row, 0, sid)?.into()))
+                .collect::<Result<_>>()?,
+            last_end: last
+                .map(|row| Ok(get::<M, M::Expire>(row, 1, expire)?.moment()))
+                .transpose()?,
+        })
     }
 
     /// Deletes those of the rows that are still expired: one may have been touched meanwhile.
@@ -213,6 +232,13 @@ impl<M: SessionModel> Pruner<M> {
             .into_query();
         self.store.execute("prune expired sessions", &delete).await
     }
+}
+
+struct Batch {
+    sids: Vec<Value>,
+    /// Where the next begins. PostgreSQL and InnoDB leave what is deleted in the index for a while, and
+    /// a search from its beginning passes over it, longer with each batch. SQLite does not.
+    last_end: Option<OffsetDateTime>,
 }
 
 /// A running schedule of pruning. It ends when it is stopped or dropped.

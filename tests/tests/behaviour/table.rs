@@ -3,8 +3,12 @@
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryResult, Statement,
 };
+use serde_json::json;
 use session_store::{DefaultStore, SeaOrmStore, SessionModel, express_session};
+use tests::database::execute;
+use tests::kinds::json_and_offset::Model;
 use tests::{Clock, on_every_database, on_every_database_and_kind, record};
+use time::Duration;
 use tower_sessions::SessionStore;
 
 on_every_database_and_kind!(
@@ -18,6 +22,7 @@ on_every_database!(
     create_table_makes_the_index_that_pruning_needs,
     create_table_adds_a_missing_index_to_a_table_that_is_there,
     create_table_makes_an_index_for_each_column_that_asks_for_one,
+    a_table_that_is_partitioned_by_the_sid_is_as_any_other,
 );
 
 async fn create_table_is_idempotent<M: SessionModel>(db: DatabaseConnection) {
@@ -149,4 +154,52 @@ async fn create_table_adds_a_missing_index_to_a_table_that_is_there(db: Database
     assert!(indexes(store.db()).await.is_empty());
     store.create_table().await.unwrap();
     assert_eq!(indexes(store.db()).await.len(), 1);
+}
+
+async fn a_table_that_is_partitioned_by_the_sid_is_as_any_other(db: DatabaseConnection) {
+    let backend = db.get_database_backend();
+    let (partitioned, partitions): (_, &[&str]) = match backend {
+        DbBackend::Sqlite => return, // It has no partitions.
+        DbBackend::MySql => (" PARTITION BY KEY (sid) PARTITIONS 4", &[]),
+        _ => (
+            " PARTITION BY HASH (sid)",
+            &[
+                "CREATE TABLE even PARTITION OF session FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+                "CREATE TABLE odd PARTITION OF session FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+            ],
+        ),
+    };
+    let table = SeaOrmStore::<Model>::new(db.clone()).table();
+    execute(&db, &(backend.build(&table).to_string() + partitioned)).await;
+    for partition in partitions {
+        execute(&db, partition).await;
+    }
+    let (store, clock) = crate::session::store::<Model>(db).await;
+    let store = store.with_life(Duration::hours(1));
+    let mut sessions = Vec::new();
+    for n in 0..20 {
+        let mut session = record(clock.now(), [("n", json!(n))]);
+        session.expiry_date = clock.now() + Duration::hours(1);
+        store.create(&mut session).await.unwrap();
+        sessions.push(session);
+    }
+    clock.advance(Duration::minutes(40));
+    sessions.truncate(10);
+    for session in &mut sessions {
+        let loaded = store.load(&session.id).await.unwrap().unwrap();
+        assert_eq!(loaded.data, session.data);
+        session.expiry_date = clock.now() + Duration::hours(1);
+        assert_eq!(loaded.expiry_date, session.expiry_date);
+        session.data.insert("seen".into(), json!(true));
+        store.save(session).await.unwrap();
+    }
+    clock.advance(Duration::minutes(40));
+    assert_eq!(store.prune().await.unwrap(), 10);
+    assert_eq!(store.count().await.unwrap(), 10);
+    for session in sessions {
+        let loaded = store.load(&session.id).await.unwrap().unwrap();
+        assert_eq!(loaded.data, session.data);
+        store.delete(&session.id).await.unwrap();
+    }
+    assert_eq!(store.count().await.unwrap(), 0);
 }

@@ -1,15 +1,12 @@
 //! The ratios: each operation by each store in turn, a tenth of a second at a time, so that what slows
-//! the machine down slows all of them. Prints a table in Markdown.
-//!
-//! ```sh
-//! tests/with-servers cargo run --release --manifest-path benches/Cargo.toml --bin compare [DATABASE …]
-//! ```
+//! the machine down slows all of them.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use benches::database::{KINDS, Kind};
 use benches::operation::{Operation, create};
+use benches::report::{self, Plot, cell, median};
 use benches::subject::{Data, Subject, data};
 use benches::{SESSIONS, SIZE, TASKS, floor, ours, peer};
 use tokio::runtime::Runtime;
@@ -22,19 +19,80 @@ type Timed<'a> = Box<dyn Fn(u64) -> Result<Duration> + 'a>;
 
 fn main() -> Result<()> {
     let runtime = Runtime::new()?;
-    println!(
-        "| database | operation | tasks | statement | by hand | ours | peer | ours, SeaORM's default pool | ours / statement | ours / by hand | ours / peer |"
-    );
-    println!("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
-    let names: Vec<String> = std::env::args().skip(1).collect();
-    let is_asked = |kind: &Kind| names.is_empty() || names.iter().any(|name| name == kind.name());
-    for kind in KINDS.into_iter().filter(is_asked) {
-        compare_on(&runtime, kind)?;
+    let mut measured = Vec::new();
+    for kind in KINDS {
+        compare_on(&runtime, kind, &mut measured)?;
     }
-    Ok(())
+    let header = [
+        "database",
+        "operation",
+        "tasks",
+        "ours / peer",
+        "ours / statement",
+        "ours / by hand",
+        "statement",
+        "by hand",
+        "ours",
+        "peer",
+        "ours, SeaORM's default pool",
+    ];
+    let rows: Vec<_> = measured.iter().map(Measured::cells).collect();
+    let mut text = report::table(2, &header, &rows);
+    for (tasks, name) in [(1, "operations-1"), (32, "operations-32")] {
+        let plot = Plot {
+            name,
+            title: &format!(
+                "Time of an operation beside the peer's and the bare statement's, {tasks} at once"
+            ),
+            axis: "ours / other (below 1: ours is faster)",
+            series: &[
+                "beside tower-sessions-sqlx-store",
+                "beside the bare statement",
+            ],
+        };
+        let groups: Vec<_> = measured
+            .iter()
+            .filter(|it| it.tasks == tasks)
+            .map(|it| {
+                let label = format!("{} {}", it.kind.name(), it.operation.name());
+                let ratios = [3, 0].map(|other| it.ratio(other).unwrap_or(0.0));
+                (label, ratios.to_vec())
+            })
+            .collect();
+        text += "\n";
+        text += &plot.bars(&groups, Some(1.0))?;
+    }
+    report::write("operations", &text)
 }
 
-fn compare_on(runtime: &Runtime, kind: Kind) -> Result<()> {
+/// One operation: for each store, microseconds of each round.
+struct Measured {
+    kind: Kind,
+    operation: Operation,
+    tasks: u64,
+    rounds: Vec<Vec<f64>>,
+}
+
+impl Measured {
+    /// The median of the rounds' ratios of our store to another.
+    fn ratio(&self, other: usize) -> Option<f64> {
+        let ratios = self.rounds[2].iter().zip(&self.rounds[other]);
+        median(ratios.map(|(ours, other)| ours / other).collect())
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let names = [self.kind.name(), self.operation.name()].map(str::to_owned);
+        let ratios = [3, 0, 1].map(|other| cell(self.ratio(other), 2));
+        let micros = self
+            .rounds
+            .iter()
+            .map(|times| cell(median(times.clone()), 0));
+        let names = names.into_iter().chain([self.tasks.to_string()]);
+        names.chain(ratios).chain(micros).collect()
+    }
+}
+
+fn compare_on(runtime: &Runtime, kind: Kind, measured: &mut Vec<Measured>) -> Result<()> {
     let data = data(SIZE);
     let database = |name| runtime.block_on(kind.database(name));
     let urls = [
@@ -65,7 +123,12 @@ fn compare_on(runtime: &Runtime, kind: Kind) -> Result<()> {
                     if !matches!(operation, Operation::Touch) {
                         stores[3] = Some(timed(runtime, operation, tasks, &peer, &data)?);
                     }
-                    print(kind, operation, tasks, &rounds(&stores)?);
+                    measured.push(Measured {
+                        kind,
+                        operation,
+                        tasks,
+                        rounds: rounds(&stores)?,
+                    });
                     runtime.block_on(async {
                         statement.clear().await?;
                         by_hand.clear().await?;
@@ -134,27 +197,4 @@ fn calibrated(timed: &Timed<'_>) -> Result<u64> {
         }
         count *= 2;
     }
-}
-
-fn print(kind: Kind, operation: Operation, tasks: u64, rounds: &[Vec<f64>]) {
-    let micros = rounds.iter().map(|times| cell(median(times.clone()), 0));
-    let ratios = [0, 1, 3].map(|other| {
-        let ratios = rounds[2].iter().zip(&rounds[other]);
-        cell(
-            median(ratios.map(|(ours, other)| ours / other).collect()),
-            2,
-        )
-    });
-    let cells: Vec<_> = micros.chain(ratios).collect();
-    let (kind, operation) = (kind.name(), operation.name());
-    println!("| {kind} | {operation} | {tasks} | {} |", cells.join(" | "));
-}
-
-fn cell(figure: Option<f64>, digits: usize) -> String {
-    figure.map_or_else(|| "–".to_owned(), |figure| format!("{figure:.digits$}"))
-}
-
-fn median(mut figures: Vec<f64>) -> Option<f64> {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied()
 }
