@@ -216,8 +216,8 @@ impl<M: SessionModel> Pruner<M> {
                 .map(|row| Ok(get::<M, M::Sid>(row, 0, sid)?.into()))
                 .collect::<Result<_>>()?,
             last_end: last
-                .map(|row| Ok(get::<M, M::Expire>(row, 1, expire)?.moment()))
-                .transpose()?,
+                .and_then(|row| get::<M, M::Expire>(row, 1, expire).ok())
+                .map(|end| end.moment()),
         })
     }
 
@@ -237,7 +237,8 @@ impl<M: SessionModel> Pruner<M> {
 struct Batch {
     sids: Vec<Value>,
     /// Where the next begins. PostgreSQL and InnoDB leave what is deleted in the index for a while, and
-    /// a search from its beginning passes over it, longer with each batch. SQLite does not.
+    /// a search from its beginning passes over it, longer with each batch. SQLite does not. None if the
+    /// end cannot be read (MariaDB takes a date of zeros): then the next begins at the beginning.
     last_end: Option<OffsetDateTime>,
 }
 

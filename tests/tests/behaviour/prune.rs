@@ -24,6 +24,7 @@ on_every_database!(
     a_session_touched_during_a_prune_is_not_pruned,
     ends_that_another_program_wrote_are_read_as_time,
     ends_that_another_program_wrote_as_unix_times_are_read_as_time,
+    rows_whose_end_nobody_can_read_do_not_stop_the_pruning,
 );
 
 on_every_database!(
@@ -343,4 +344,20 @@ async fn ends_that_another_program_wrote_as_unix_times_are_read_as_time(db: Data
         assert_eq!(store.count().await.unwrap(), live, "at {now}");
         assert_eq!(store.prune().await.unwrap(), 1 - live, "at {now}");
     }
+}
+
+async fn rows_whose_end_nobody_can_read_do_not_stop_the_pruning(db: DatabaseConnection) {
+    if db.get_database_backend() != DbBackend::MySql {
+        return; // MariaDB alone takes a date of zeros.
+    }
+    let (store, clock) = store::<Model>(db).await;
+    for _ in 0..3 {
+        store.create(&mut record(clock.now(), [])).await.unwrap();
+    }
+    execute(
+        store.db(),
+        "UPDATE session SET expire = '0000-00-00 00:00:00'",
+    )
+    .await;
+    assert_eq!(store.pruner().batch_size(1).prune().await.unwrap(), 3);
 }
