@@ -10,6 +10,17 @@ use crate::model::SessionModel;
 use crate::retry::Retry;
 use crate::store::SeaOrmStore;
 
+/// What becomes a statement: one that is built each time, or one that was built before.
+pub(crate) trait ToStatement {
+    fn to_statement(&self, backend: DbBackend) -> Statement;
+}
+
+impl<S: StatementBuilder> ToStatement for S {
+    fn to_statement(&self, backend: DbBackend) -> Statement {
+        backend.build(self)
+    }
+}
+
 impl<M: SessionModel> SeaOrmStore<M> {
     /// The dialect of the store's database; PostgreSQL's if it is not connected, where no
     /// statement is sent anyway.
@@ -29,7 +40,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     pub(crate) async fn execute(
         &self,
         operation: &'static str,
-        statement: &impl StatementBuilder,
+        statement: &impl ToStatement,
     ) -> Result<u64> {
         self.execute_with(&mut self.retry(), operation, statement)
             .await
@@ -41,44 +52,40 @@ impl<M: SessionModel> SeaOrmStore<M> {
         &self,
         retry: &mut Retry,
         operation: &'static str,
-        statement: &impl StatementBuilder,
+        statement: &impl ToStatement,
     ) -> Result<u64> {
-        let db = self.connection()?;
-        let done = retry.run(operation, || db.execute(statement)).await?;
+        let (db, backend) = (self.connection()?, self.backend());
+        let done = retry
+            .run(operation, || {
+                db.execute_raw(statement.to_statement(backend))
+            })
+            .await?;
         Ok(done.rows_affected())
     }
 
     pub(crate) async fn query_one(
         &self,
         operation: &'static str,
-        statement: &impl StatementBuilder,
+        statement: &impl ToStatement,
     ) -> Result<Option<QueryResult>> {
-        let db = self.connection()?;
+        let (db, backend) = (self.connection()?, self.backend());
         self.retry()
-            .run(operation, || db.query_one(statement))
-            .await
-    }
-
-    /// As [`query_one`](Self::query_one), with a statement that is built already.
-    pub(crate) async fn query_one_built(
-        &self,
-        operation: &'static str,
-        statement: &Statement,
-    ) -> Result<Option<QueryResult>> {
-        let db = self.connection()?;
-        self.retry()
-            .run(operation, || db.query_one_raw(statement.clone()))
+            .run(operation, || {
+                db.query_one_raw(statement.to_statement(backend))
+            })
             .await
     }
 
     pub(crate) async fn query_all(
         &self,
         operation: &'static str,
-        statement: &impl StatementBuilder,
+        statement: &impl ToStatement,
     ) -> Result<Vec<QueryResult>> {
-        let db = self.connection()?;
+        let (db, backend) = (self.connection()?, self.backend());
         self.retry()
-            .run(operation, || db.query_all(statement))
+            .run(operation, || {
+                db.query_all_raw(statement.to_statement(backend))
+            })
             .await
     }
 

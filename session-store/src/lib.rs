@@ -20,6 +20,7 @@ mod load;
 mod merge;
 mod model;
 mod moments;
+mod prepared;
 mod prune;
 mod record;
 mod retry;

@@ -2,7 +2,7 @@
 
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
-    EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait, Statement, TryGetable,
+    EntityTrait, IdenStatic, QueryFilter, QueryResult, QuerySelect, QueryTrait, TryGetable,
 };
 use time::{OffsetDateTime, PrimitiveDateTime};
 use tower_sessions::session::Id;
@@ -11,6 +11,7 @@ use crate::column::{SessColumn, TimestampColumn};
 use crate::error::Result;
 use crate::life::Slide;
 use crate::model::{Column, Columns, SessionModel, decode_error};
+use crate::prepared::Values;
 use crate::record::Data;
 use crate::store::SeaOrmStore;
 
@@ -31,30 +32,24 @@ pub(crate) struct Loaded {
 impl<M: SessionModel> SeaOrmStore<M> {
     /// A session, unless it has expired.
     pub(crate) async fn select(&self, id: &Id) -> Result<Option<Loaded>> {
-        let built = self.built_select().get_or_init(|| self.build_select());
-        // Each of its values is the sid.
-        let sid = self.sid(id);
-        let mut select = built.clone();
-        for value in select.values.iter_mut().flat_map(|values| &mut values.0) {
-            *value = sid.as_str().into();
-        }
-        match self.query_one_built("load a session", &select).await? {
-            Some(row) => self.read(&row, M::columns()),
+        let own = M::columns();
+        let mut values = Values::new(self.backend());
+        let sid = values.bind("sid", self.sid(id));
+        let select = || {
+            let timestamps = [&own.created_at, &own.last_seen].into_iter().flatten();
+            let others = timestamps.map(|timestamp| timestamp.column);
+            let others = others.chain(own.version.as_ref().map(|version| version.column));
+            M::Entity::find()
+                .select_only()
+                .columns([own.sess, own.expire].into_iter().chain(others))
+                .filter(self.is_sid(sid))
+                .into_query()
+        };
+        let select = self.statements().select.with(values, select);
+        match self.query_one("load a session", &select).await? {
+            Some(row) => self.read(&row, own),
             None => Ok(None),
         }
-    }
-
-    fn build_select(&self) -> Statement {
-        let own = M::columns();
-        let timestamps = [&own.created_at, &own.last_seen].into_iter().flatten();
-        let others = timestamps.map(|timestamp| timestamp.column);
-        let others = others.chain(own.version.as_ref().map(|version| version.column));
-        let select = M::Entity::find()
-            .select_only()
-            .columns([own.sess, own.expire].into_iter().chain(others))
-            .filter(self.is(&Id::default()))
-            .into_query();
-        self.backend().build(&select)
     }
 
     /// The session in a row of its `sess` and `expire` and, those that are there, its `created_at`,
@@ -173,25 +168,37 @@ impl<M: SessionModel> SeaOrmStore<M> {
     }
 
     async fn slide(&self, id: &Id, slide: Slide) -> Result<bool> {
-        let now = self.now();
-        let Columns {
-            expire, last_seen, ..
-        } = M::columns();
-        let touch = M::Entity::update_many().filter(self.is_at(id, now, None)?);
-        let is_due = self.expiry().is_at_or_before(slide.due);
-        let end = self.expiry().at(slide.expire);
-        let touch = match last_seen {
-            None => touch.col_expr(expire, end).filter(is_due),
-            Some(last_seen) => {
-                let seen = last_seen.moments(self.backend());
-                let unseen = seen.is_at_or_before(slide.seen).or(seen.is_null());
-                touch
-                    .col_expr(expire, self.expiry().replaced_if(is_due.clone(), end))
-                    .col_expr(last_seen.column, seen.at(now))
-                    .filter(is_due.or(unseen))
-            }
+        let (own, expiry, now) = (M::columns(), self.expiry(), self.now());
+        let seen = own
+            .last_seen
+            .map(|column| (column.column, column.moments(self.backend())));
+        let mut values = Values::new(self.backend());
+        let live = self.bind_live(&mut values, id, now, None)?;
+        let due = values.bind("due", expiry.key(slide.due));
+        let end = values.bind("end", expiry.value(slide.expire));
+        let seen = seen.map(|(column, seen)| {
+            let due = values.bind("seen", seen.key(slide.seen));
+            let now = values.bind_column(column.as_str(), seen.value(now));
+            (column, seen, due, now)
+        });
+        let touch = || {
+            let touch = M::Entity::update_many().filter(self.is_live_session(live));
+            let is_due = expiry.is_at_or_before(due);
+            let end = expiry.at(end);
+            let touch = match seen {
+                None => touch.col_expr(own.expire, end).filter(is_due),
+                Some((column, seen, due, now)) => {
+                    let unseen = seen.is_at_or_before(due).or(seen.is_null());
+                    touch
+                        .col_expr(own.expire, expiry.replaced_if(is_due.clone(), end))
+                        .col_expr(column, seen.at(now))
+                        .filter(is_due.or(unseen))
+                }
+            };
+            touch.into_query()
         };
-        Ok(self.execute("touch a session", &touch.into_query()).await? > 0)
+        let touch = self.statements().touch.with(values, touch);
+        Ok(self.execute("touch a session", &touch).await? > 0)
     }
 }
 

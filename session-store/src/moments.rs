@@ -6,6 +6,24 @@ use sea_orm::{ColumnTrait, Condition, DbBackend, Value};
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
 use crate::column::{TimestampColumn, utc};
+use crate::prepared::Parameter;
+
+/// A moment in a statement: itself, or a parameter that takes its place.
+pub(crate) trait Moment {
+    fn value(self, of: impl FnOnce(OffsetDateTime) -> Value) -> Value;
+}
+
+impl Moment for OffsetDateTime {
+    fn value(self, of: impl FnOnce(OffsetDateTime) -> Value) -> Value {
+        of(self)
+    }
+}
+
+impl Moment for Parameter {
+    fn value(self, _: impl FnOnce(OffsetDateTime) -> Value) -> Value {
+        self.into()
+    }
+}
 
 /// The moments in a timestamp column on a database.
 #[derive(Clone, Copy)]
@@ -25,8 +43,23 @@ impl<C: ColumnTrait> Moments<C> {
     }
 
     /// The moment as a statement writes it.
-    pub(crate) fn at(&self, moment: OffsetDateTime) -> Expr {
-        self.column.save_as(Expr::val(self.value(moment)))
+    pub(crate) fn at(&self, moment: impl Moment) -> Expr {
+        let value = moment.value(|moment| self.value(moment));
+        self.column.save_as(Expr::val(value))
+    }
+
+    /// What [`at`](Self::at) binds.
+    pub(crate) fn value(&self, moment: OffsetDateTime) -> Value {
+        bound((self.value)(moment), self.backend)
+    }
+
+    /// What a comparison binds.
+    pub(crate) fn key(&self, moment: OffsetDateTime) -> Value {
+        if self.is_text() {
+            sort_key_of(moment).into()
+        } else {
+            self.value(moment)
+        }
     }
 
     /// The value that a statement writes, where the condition holds; what is there stays elsewhere.
@@ -34,11 +67,7 @@ impl<C: ColumnTrait> Moments<C> {
         Expr::case(condition, value).finally(self.column()).into()
     }
 
-    fn value(&self, moment: OffsetDateTime) -> Value {
-        bound((self.value)(moment), self.backend)
-    }
-
-    pub(crate) fn is_after(&self, moment: OffsetDateTime) -> Expr {
+    pub(crate) fn is_after(&self, moment: impl Moment) -> Expr {
         self.compare(self.column(), BinOper::GreaterThan, moment)
     }
 
@@ -46,11 +75,11 @@ impl<C: ColumnTrait> Moments<C> {
         self.column().is_null()
     }
 
-    pub(crate) fn is_at_or_after(&self, moment: OffsetDateTime) -> Expr {
+    pub(crate) fn is_at_or_after(&self, moment: impl Moment) -> Expr {
         self.compare(self.column(), BinOper::GreaterThanOrEqual, moment)
     }
 
-    pub(crate) fn is_at_or_before(&self, moment: OffsetDateTime) -> Expr {
+    pub(crate) fn is_at_or_before(&self, moment: impl Moment) -> Expr {
         self.compare(self.column(), BinOper::SmallerThanOrEqual, moment)
     }
 
@@ -71,7 +100,7 @@ impl<C: ColumnTrait> Moments<C> {
     /// wrote with an offset east of UTC is found that offset later.
     pub(crate) fn found_at_or_before(&self, moment: OffsetDateTime) -> Condition {
         let exact = Condition::all().add(self.is_at_or_before(moment));
-        if self.is_text(moment) {
+        if self.is_text() {
             let next_second = moment.saturating_add(Duration::SECOND);
             exact.add(self.column.lt(self.value(next_second)))
         } else {
@@ -79,11 +108,12 @@ impl<C: ColumnTrait> Moments<C> {
         }
     }
 
-    fn compare(&self, column: Expr, operator: BinOper, moment: OffsetDateTime) -> Expr {
-        if self.is_text(moment) {
-            sort_key(column).binary(operator, Expr::val(sort_key_of(moment)))
+    fn compare(&self, column: Expr, operator: BinOper, moment: impl Moment) -> Expr {
+        let key = Expr::val(moment.value(|moment| self.key(moment)));
+        if self.is_text() {
+            sort_key(column).binary(operator, key)
         } else {
-            column.binary(operator, self.at(moment))
+            column.binary(operator, self.column.save_as(key))
         }
     }
 
@@ -92,8 +122,8 @@ impl<C: ColumnTrait> Moments<C> {
     }
 
     /// SQLite has no timestamps: they are kept as text.
-    fn is_text(&self, moment: OffsetDateTime) -> bool {
-        self.backend == DbBackend::Sqlite && is_timestamp(&self.value(moment))
+    fn is_text(&self) -> bool {
+        self.backend == DbBackend::Sqlite && is_timestamp(&(self.value)(OffsetDateTime::UNIX_EPOCH))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::extras;
 use crate::json;
 use crate::model::{ActiveModel, Column, SessionModel};
 use crate::moments::bound;
+use crate::prepared::{Parameter, Values};
 use crate::record::Record;
 use crate::store::SeaOrmStore;
 
@@ -19,19 +20,20 @@ use crate::store::SeaOrmStore;
 pub(crate) struct Row<M: SessionModel> {
     columns: ActiveModel<M>,
     backend: DbBackend,
-    // Beside the others because they are written as expressions.
-    sess: Expr,
-    expire: Expr,
+    // Beside the others because it may be cast.
+    sess: Value,
+}
+
+/// The columns that a statement writes, with the parameters for their values.
+pub(crate) struct BoundRow<M: SessionModel> {
+    columns: Vec<(Column<M>, Parameter)>,
+    sess: Parameter,
+    cast: Option<&'static str>,
 }
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// What a new session and a saved one both write: the data, its end, and the extra columns.
-    pub(crate) fn row(
-        &self,
-        record: &Record<'_>,
-        expire: Expr,
-        now: OffsetDateTime,
-    ) -> Result<Row<M>> {
+    pub(crate) fn row(&self, record: &Record<'_>, now: OffsetDateTime) -> Result<Row<M>> {
         let own = M::columns();
         let mut columns = extras::columns::<M>(record, self.extras())?;
         for column in Column::<M>::iter() {
@@ -48,7 +50,6 @@ impl<M: SessionModel> SeaOrmStore<M> {
             columns,
             backend: self.backend(),
             sess: self.encoded(record)?,
-            expire,
         };
         if let Some(last_seen) = own.last_seen {
             row.set(last_seen.column, last_seen.at(now))?;
@@ -57,7 +58,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     }
 
     /// The session data as the `sess` column takes it, if it does.
-    fn encoded(&self, record: &Record<'_>) -> Result<Expr> {
+    fn encoded(&self, record: &Record<'_>) -> Result<Value> {
         let column = M::columns().sess;
         let refuse = |source| refuse::<M>(column, source);
         let value = M::Sess::encode(record).map_err(refuse)?;
@@ -66,23 +67,18 @@ impl<M: SessionModel> SeaOrmStore<M> {
         if size > max {
             return Err(Error::TooLarge { size, max });
         }
-        let is_text = matches!(value, Value::String(_));
-        let expr = column.save_as(Expr::val(value));
-        let column_type = column.def().get_column_type().clone();
-        match (self.backend(), column_type) {
+        match (self.backend(), column.def().get_column_type()) {
             (DbBackend::Postgres, ColumnType::JsonBinary) if json::has_nul(record.data) => Err(
                 refuse("a jsonb column holds no NUL character (a json column does)".into()),
             ),
-            (DbBackend::Postgres, ColumnType::Json) if is_text => Ok(expr.cast_as("json")),
-            (DbBackend::Postgres, ColumnType::JsonBinary) if is_text => Ok(expr.cast_as("jsonb")),
             // MySQL itself would hold 100 levels; which of the two it is costs a query to know.
             (DbBackend::MySql, ColumnType::Json | ColumnType::JsonBinary) => {
                 json::check_depth(record.data, MARIADB_JSON_DEPTH).map_err(|error| {
                     refuse(format!("{error} in a JSON column of MariaDB").into())
                 })?;
-                Ok(expr)
+                Ok(value)
             }
-            _ => Ok(expr),
+            _ => Ok(value),
         }
     }
 
@@ -109,24 +105,61 @@ impl<M: SessionModel> Row<M> {
             .map_err(Error::database("fill a session's row"))
     }
 
-    /// The columns that are set, with their values.
-    pub(crate) fn assignments(self) -> impl Iterator<Item = (Column<M>, Expr)> {
+    /// Binds the columns that are set.
+    pub(crate) fn bind(self, values: &mut Values) -> BoundRow<M> {
         let Self {
             columns,
             backend,
             sess,
-            expire,
         } = self;
-        let own = M::columns();
-        Column::<M>::iter()
-            .filter_map(move |column| match columns.get(column) {
-                ActiveValue::Set(value) => {
-                    let value = Expr::val(bound(value, backend));
-                    Some((column, column.save_as(value)))
-                }
-                _ => None,
-            })
-            .chain([(own.sess, sess), (own.expire, expire)])
+        let cast = cast(&sess, M::columns().sess, backend);
+        let columns = Column::<M>::iter().filter_map(|column| match columns.get(column) {
+            ActiveValue::Set(value) => {
+                let value = saved(column, bound(value, backend));
+                Some((column, values.bind_column(column.as_str(), value)))
+            }
+            _ => None,
+        });
+        BoundRow {
+            columns: columns.collect(),
+            sess: values.bind(cast.unwrap_or("sess"), sess),
+            cast,
+        }
+    }
+}
+
+impl<M: SessionModel> BoundRow<M> {
+    /// The columns, with the expressions that write them.
+    pub(crate) fn assignments(self) -> impl Iterator<Item = (Column<M>, Expr)> {
+        let written = |column: Column<M>, value| column.save_as(Expr::val(value));
+        let column = M::columns().sess;
+        let sess = written(column, self.sess);
+        let sess = match self.cast {
+            Some(json) => sess.cast_as(json),
+            None => sess,
+        };
+        let columns = self.columns.into_iter();
+        columns
+            .map(move |(column, value)| (column, written(column, value)))
+            .chain([(column, sess)])
+    }
+}
+
+/// What PostgreSQL is to make of text for a JSON column.
+fn cast(sess: &Value, column: impl ColumnTrait, backend: DbBackend) -> Option<&'static str> {
+    match (sess, backend, column.def().get_column_type()) {
+        (Value::String(_), DbBackend::Postgres, ColumnType::Json) => Some("json"),
+        (Value::String(_), DbBackend::Postgres, ColumnType::JsonBinary) => Some("jsonb"),
+        _ => None,
+    }
+}
+
+/// The value as the column is written with it: SeaORM makes one JSON of an array of JSON. (A cast it
+/// makes of the parameter as well.)
+fn saved(column: impl ColumnTrait, value: Value) -> Value {
+    match column.save_as(Expr::val(value.clone())) {
+        Expr::Value(value) => value,
+        _ => value,
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a session id to the value of the sid column.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, Condition, DbBackend};
+use sea_orm::{ColumnTrait, Condition, DbBackend, Value};
 use sha2::{Digest, Sha256};
 use tower_sessions::session::Id;
 
@@ -30,8 +30,14 @@ impl SidForm {
     /// Two plain ids can differ in case alone, and under a case-insensitive collation (MySQL's
     /// default) a comparison of text finds either. So plain sids are compared as bytes too; the
     /// comparison as text stays, because it is the one the primary key can serve.
-    pub(crate) fn is(self, column: impl ColumnTrait, sid: &str, backend: DbBackend) -> Condition {
-        let found = Condition::all().add(column.eq(sid));
+    pub(crate) fn is(
+        self,
+        column: impl ColumnTrait,
+        sid: impl Into<Value>,
+        backend: DbBackend,
+    ) -> Condition {
+        let sid = sid.into();
+        let found = Condition::all().add(column.eq(sid.clone()));
         match self {
             Self::Hashed => found,
             Self::Plain => {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use sea_orm::{DatabaseConnection, Statement};
+use sea_orm::DatabaseConnection;
 use time::{Duration, OffsetDateTime};
 use tower_sessions::session::Id;
 
@@ -13,6 +13,7 @@ use crate::extras::{ExtrasFn, ExtrasOutcome};
 use crate::life::Life;
 use crate::model::{ActiveModel, Column, CreatedAt, SessionModel, Timestamp};
 use crate::moments::Moments;
+use crate::prepared::Statements;
 use crate::record::Record;
 use crate::sid::SidForm;
 
@@ -44,8 +45,8 @@ pub struct SeaOrmStore<M: SessionModel> {
     db: DatabaseConnection,
     life: Life,
     sid_form: SidForm,
-    /// What a load sends, for some id. Built once, because every request loads.
-    select: Arc<OnceLock<Statement>>,
+    /// What requests send, built when it is first sent.
+    statements: Arc<Statements>,
     max_bytes: usize,
     extras: Option<ExtrasFn<M>>,
     clock: Clock,
@@ -64,7 +65,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             db,
             life: Life::default(),
             sid_form: SidForm::default(),
-            select: Arc::default(),
+            statements: Arc::default(),
             max_bytes: DEFAULT_MAX_BYTES,
             extras: None,
             clock: Arc::new(OffsetDateTime::now_utc),
@@ -258,7 +259,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     #[must_use]
     pub fn with_plain_sid(mut self) -> Self {
         self.sid_form = SidForm::Plain;
-        self.select = Arc::default();
+        self.statements = Arc::default();
         self
     }
 
@@ -313,8 +314,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
         self.sid_form
     }
 
-    pub(crate) fn built_select(&self) -> &OnceLock<Statement> {
-        &self.select
+    pub(crate) fn statements(&self) -> &Statements {
+        &self.statements
     }
 
     pub(crate) fn max_bytes(&self) -> usize {
@@ -340,7 +341,7 @@ impl<M: SessionModel> Clone for SeaOrmStore<M> {
             db: self.db.clone(),
             life: self.life,
             sid_form: self.sid_form,
-            select: Arc::clone(&self.select),
+            statements: Arc::clone(&self.statements),
             max_bytes: self.max_bytes,
             extras: self.extras.clone(),
             clock: Arc::clone(&self.clock),

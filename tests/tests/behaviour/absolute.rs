@@ -28,6 +28,7 @@ on_every_database_and_kind!(
     a_session_whose_age_is_unknown_has_outlived_any_absolute_life,
     without_an_absolute_life_the_age_of_a_session_does_not_matter,
     an_absolute_life_of_any_length_is_none_that_a_database_refuses,
+    a_clone_with_another_life_keeps_to_its_own,
 );
 
 on_every_database!(
@@ -66,6 +67,35 @@ async fn row_end<M: SessionModel>(store: &SeaOrmStore<M>, session: &Record) -> O
 
 async fn is_there<M: SessionModel>(store: &SeaOrmStore<M>, session: &Record) -> bool {
     store.load(&session.id).await.unwrap().is_some()
+}
+
+async fn a_clone_with_another_life_keeps_to_its_own<M: CreatedAt>(db: DatabaseConnection) {
+    let (limited, clock, mut session) = limited::<M>(db).await;
+    let sliding = limited.clone().with_absolute_life(Duration::ZERO);
+    let plain = sliding.clone().with_life(Duration::ZERO);
+    let start = clock.now();
+    let day = Duration::DAY;
+    let in_between = day + Duration::MINUTE;
+    for _ in 0..2 {
+        for (store, asked, end) in [
+            (&limited, day, ABSOLUTE),
+            (&sliding, day, day),
+            (&sliding, in_between, day),
+            (&plain, in_between, in_between),
+        ] {
+            session.expiry_date = start + asked;
+            store.save(&session).await.unwrap();
+            assert_eq!(row_end(store, &session).await, start + end);
+        }
+    }
+    clock.advance(ABSOLUTE);
+    session.expiry_date = start + day;
+    limited.save(&session).await.unwrap_err();
+    assert!(!limited.touch(&session.id).await.unwrap());
+    sliding.save(&session).await.unwrap();
+    clock.advance(day - ABSOLUTE - Duration::MINUTE);
+    assert!(!limited.touch(&session.id).await.unwrap());
+    assert!(sliding.touch(&session.id).await.unwrap());
 }
 
 async fn a_busy_session_lasts_to_the_end_of_its_absolute_life_and_no_longer<M: CreatedAt>(

@@ -22,11 +22,13 @@ on_every_database!(
     created_at_and_last_seen_follow_the_session,
     a_version_counts_the_saves,
     a_closure_fills_columns_at_run_time,
+    a_closure_may_fill_a_column_at_times_only,
     an_error_of_the_closure_refuses_the_save,
     a_closure_cannot_set_the_columns_of_the_store,
     a_unique_column_that_is_violated_is_that_error_at_once,
     a_nul_in_an_extra_column_is_refused_where_the_database_would,
     another_column_type_renamed_and_cast_is_honoured,
+    a_list_in_a_json_column_is_written_as_json,
 );
 
 mod device {
@@ -324,6 +326,31 @@ async fn a_closure_fills_columns_at_run_time(db: DatabaseConnection) {
     );
 }
 
+async fn a_closure_may_fill_a_column_at_times_only(db: DatabaseConnection) {
+    let (store, clock, mut session) = created(db, json!({})).await;
+    let store = store.with_extras(|record, row| {
+        if let Some(note) = record.data.get("note").and_then(Value::as_str) {
+            row.note = Set(Some(note.to_owned()));
+        }
+    });
+    for (user_id, note, kept) in [
+        (1, None, None),
+        (2, Some("a"), Some("a")),
+        (3, None, Some("a")),
+        (4, Some("b"), Some("b")),
+    ] {
+        set(&mut session, json!({"user_id": user_id, "note": note}));
+        store.save(&session).await.unwrap();
+        let row = row(&store).await;
+        assert_eq!((row.user_id, row.note.as_deref()), (Some(user_id), kept));
+        let mut other = record(clock.now(), [("note", json!(note))]);
+        store.create(&mut other).await.unwrap();
+        let other_row = store.find(&other.id).await.unwrap().unwrap();
+        assert_eq!((other_row.user_id, other_row.note.as_deref()), (None, note));
+        store.delete(&other.id).await.unwrap();
+    }
+}
+
 async fn an_error_of_the_closure_refuses_the_save(db: DatabaseConnection) {
     let (store, clock, session) = created(db, json!({"user_id": 1})).await;
     let before = row(&store).await;
@@ -446,4 +473,47 @@ async fn another_column_type_renamed_and_cast_is_honoured(db: DatabaseConnection
     assert_eq!(store.prune().await.unwrap(), 0);
     clock.advance(Duration::days(1));
     assert_eq!(store.prune().await.unwrap(), 1);
+}
+
+mod list {
+    use sea_orm::FromJsonQueryResult;
+    use sea_orm::entity::prelude::*;
+    use session_store::SessionModel;
+
+    #[derive(
+        Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, FromJsonQueryResult,
+    )]
+    pub struct Tag {
+        pub name: String,
+    }
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
+    #[sea_orm(table_name = "list_session")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub sid: String,
+        pub sess: Json,
+        pub expire: TimeDateTimeWithTimeZone,
+        #[sea_orm(column_type = "JsonBinary")]
+        pub tags: Vec<Tag>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+async fn a_list_in_a_json_column_is_written_as_json(db: DatabaseConnection) {
+    let (store, clock) = store::<list::Model>(db).await;
+    let mut session = record(clock.now(), [("tags", json!([{"name": "a"}]))]);
+    store.create(&mut session).await.unwrap();
+    for names in [vec!["b", "c"], vec![]] {
+        let tags: Vec<_> = names.iter().map(|name| json!({ "name": name })).collect();
+        session.data.insert("tags".to_owned(), tags.into());
+        store.save(&session).await.unwrap();
+        let row = store.find(&session.id).await.unwrap().unwrap();
+        let saved: Vec<_> = row.tags.iter().map(|tag| tag.name.as_str()).collect();
+        assert_eq!(saved, names);
+    }
 }
