@@ -8,7 +8,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
 
 pub const POSTGRES_URL: &str = "SESSION_STORE_POSTGRES_URL";
 pub const MARIADB_URL: &str = "SESSION_STORE_MARIADB_URL";
@@ -53,7 +53,12 @@ async fn on_server<F: Future<Output = ()>>(
     let db = connect(&format!("{server}/{name}"), 8).await;
     test(db.clone()).await;
     db.close().await.expect("the database is closed");
-    execute(&admin, &format!("DROP DATABASE {name}")).await;
+    // A pool of the test's own, closed with the test, can be opening a connection still.
+    let force = match admin.get_database_backend() {
+        DbBackend::Postgres => "WITH (FORCE)",
+        _ => "",
+    };
+    execute(&admin, &format!("DROP DATABASE {name} {force}")).await;
     admin.close().await.expect("the connection is closed");
 }
 
