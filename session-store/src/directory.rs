@@ -7,6 +7,7 @@ use tower_sessions::session::Id;
 use crate::error::{Error, Result};
 use crate::model::SessionModel;
 use crate::store::SeaOrmStore;
+use crate::telemetry::Operation;
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// The sessions that have not expired, to be filtered, joined, ordered and paged like any
@@ -47,18 +48,40 @@ impl<M: SessionModel> SeaOrmStore<M> {
         M::Entity::find().filter(self.is_live(self.now()))
     }
 
+    /// The sessions that have expired and are not pruned yet, which nobody is served: what a
+    /// [`prune`](Self::prune) would delete now. (With an absolute life, some that are not
+    /// [`active`](Self::active) are not here either, because their `expire` is not over.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sea_orm::PaginatorTrait;
+    /// # use session_store::DefaultStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = DefaultStore::new(sea_orm::Database::connect("sqlite::memory:").await?);
+    /// # store.create_table().await?;
+    ///
+    /// let to_be_pruned = store.expired().count(store.db()).await?;
+    /// assert_eq!(to_be_pruned, 0);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn expired(&self) -> Select<M::Entity> {
+        M::Entity::find().filter(self.expiry().found_at_or_before(self.now()))
+    }
+
     /// The row of a session, unless it has expired. This is not use: it touches nothing.
     ///
     /// # Errors
     ///
     /// [`Error::Disconnected`] or [`Error::Database`].
     pub async fn find(&self, id: &Id) -> Result<Option<M>> {
-        const OPERATION: &str = "find a session";
         let select = self.active().filter(self.is(id)).into_query();
-        let Some(row) = self.query_one(OPERATION, &select).await? else {
+        let Some(row) = self.query_one(Operation::FIND, &select).await? else {
             return Ok(None);
         };
-        let row = M::from_query_result(&row, "").map_err(Error::database(OPERATION))?;
+        let row = M::from_query_result(&row, "").map_err(Error::database(Operation::FIND.words))?;
         Ok(Some(row))
     }
 
@@ -70,7 +93,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     pub async fn count(&self) -> Result<u64> {
         let (db, sessions) = (self.connection()?, self.active());
         self.retry()
-            .run("count the sessions", || sessions.clone().count(db))
+            .run(Operation::COUNT, || sessions.clone().count(db))
             .await
     }
 
@@ -81,7 +104,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// [`Error::Disconnected`] or [`Error::Database`].
     pub async fn clear(&self) -> Result<u64> {
         let delete = M::Entity::delete_many().into_query();
-        self.execute("end all sessions", &delete).await
+        self.execute(Operation::CLEAR, &delete).await
     }
 
     /// Ends the sessions that a condition on their columns holds for, and returns how many rows
@@ -121,7 +144,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// ```
     pub async fn revoke(&self, condition: impl IntoCondition + Send) -> Result<u64> {
         let delete = M::Entity::delete_many().filter(condition.into_condition());
-        self.execute("revoke sessions", &delete.into_query()).await
+        self.execute(Operation::REVOKE, &delete.into_query()).await
     }
 
     /// As [`revoke`](Self::revoke), but keeps one session: "sign out my other devices".

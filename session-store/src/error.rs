@@ -100,6 +100,22 @@ pub enum Error {
     #[error("nothing saved: the extras closure failed: {0}")]
     Extras(#[source] BoxError),
 
+    /// The table is there, but not every column of the entity; from
+    /// [`health`](crate::SeaOrmStore::health).
+    #[error(
+        "the table `{table}` has no column {}; add what is missing in a migration ({})",
+        quoted(columns),
+        without_values(&source.to_string())
+    )]
+    Columns {
+        /// The name of the table.
+        table: String,
+        /// The names of the columns that are missing, or that this user may not read.
+        columns: Vec<String>,
+        /// What the database says to reading all.
+        source: DbErr,
+    },
+
     /// The database refused a statement or could not be reached.
     ///
     /// The message leaves out what the database quotes of the values it was given; the source has it.
@@ -130,6 +146,11 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Error({self})")
     }
+}
+
+fn quoted(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 /// A database's message without a value that it quotes: `Incorrect string value: 'x' for column …`,

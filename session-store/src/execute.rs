@@ -1,14 +1,15 @@
 //! Sending a statement to the database, again where that helps, and what an error of it becomes.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, QueryResult, Statement,
-    StatementBuilder,
+    ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, EntityName,
+    QueryResult, Statement, StatementBuilder,
 };
 
 use crate::error::{Error, Result};
 use crate::model::SessionModel;
 use crate::retry::Retry;
 use crate::store::SeaOrmStore;
+use crate::telemetry::{Operation, Target};
 
 /// What becomes a statement: one that is built each time, or one that was built before.
 pub(crate) trait ToStatement {
@@ -39,7 +40,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     pub(crate) async fn execute(
         &self,
-        operation: &'static str,
+        operation: Operation,
         statement: &impl ToStatement,
     ) -> Result<u64> {
         self.execute_with(&mut self.retry(), operation, statement)
@@ -51,7 +52,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     pub(crate) async fn execute_with(
         &self,
         retry: &mut Retry,
-        operation: &'static str,
+        operation: Operation,
         statement: &impl ToStatement,
     ) -> Result<u64> {
         let (db, backend) = (self.connection()?, self.backend());
@@ -65,7 +66,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     pub(crate) async fn query_one(
         &self,
-        operation: &'static str,
+        operation: Operation,
         statement: &impl ToStatement,
     ) -> Result<Option<QueryResult>> {
         let (db, backend) = (self.connection()?, self.backend());
@@ -78,7 +79,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     pub(crate) async fn query_all(
         &self,
-        operation: &'static str,
+        operation: Operation,
         statement: &impl ToStatement,
     ) -> Result<Vec<QueryResult>> {
         let (db, backend) = (self.connection()?, self.backend());
@@ -89,7 +90,14 @@ impl<M: SessionModel> SeaOrmStore<M> {
             .await
     }
 
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            backend: self.backend(),
+            table: M::Entity::default().table_name(),
+        }
+    }
+
     pub(crate) fn retry(&self) -> Retry {
-        Retry::new(self.backend())
+        Retry::new(self.target())
     }
 }

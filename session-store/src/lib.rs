@@ -13,11 +13,13 @@ mod execute;
 #[cfg(feature = "derive")]
 pub mod express_session;
 mod extras;
+mod health;
 mod json;
 mod layer;
 mod life;
 mod load;
 mod merge;
+mod metrics;
 mod model;
 mod moments;
 mod prepared;
@@ -29,7 +31,10 @@ mod session;
 mod sid;
 mod store;
 mod table;
+mod telemetry;
 mod tower;
+#[cfg(feature = "tower-sessions-0_14")]
+mod tower_0_14;
 mod view;
 
 pub use column::{SessColumn, SidColumn, TimestampColumn, VersionColumn};
@@ -38,11 +43,12 @@ pub use error::Error;
 pub use extras::ExtrasOutcome;
 pub use layer::{SessionLayer, SessionService};
 pub use model::{ActiveModel, Column, CreatedAt, SessionModel};
-pub use prune::{PruneTask, Pruner};
+pub use prune::{PruneBatches, PruneTask, Pruner};
 pub use record::{Data, Record};
 #[cfg(feature = "derive")]
 pub use session_store_derive::SessionModel;
 pub use store::SeaOrmStore;
+pub use tower_sessions::session::Id;
 
 /// A store over the [default entity](express_session).
 #[cfg(feature = "derive")]

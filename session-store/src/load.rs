@@ -14,6 +14,7 @@ use crate::model::{Column, Columns, SessionModel, decode_error};
 use crate::prepared::Values;
 use crate::record::Data;
 use crate::store::SeaOrmStore;
+use crate::telemetry::Operation;
 
 /// A session as its row has it.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
                 .into_query()
         };
         let select = self.statements().select.with(values, select);
-        match self.query_one("load a session", &select).await? {
+        match self.query_one(Operation::LOAD, &select).await? {
             Some(row) => self.read(&row, own),
             None => Ok(None),
         }
@@ -161,7 +162,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             .filter(self.is(id))
             .filter(self.is_live(self.now()))
             .into_query();
-        match self.query_one("look for a session's age", &select).await? {
+        match self.query_one(Operation::CHECK_AGE, &select).await? {
             Some(row) => created_at.read(&row, 0),
             None => Ok(None),
         }
@@ -198,7 +199,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             touch.into_query()
         };
         let touch = self.statements().touch.with(values, touch);
-        Ok(self.execute("touch a session", &touch).await? > 0)
+        Ok(self.execute(Operation::TOUCH, &touch).await? > 0)
     }
 }
 

@@ -13,8 +13,10 @@ use tokio::task::JoinHandle;
 use crate::column::TimestampColumn;
 use crate::error::Result;
 use crate::load::get;
+use crate::metrics;
 use crate::model::{Columns, SessionModel};
 use crate::store::SeaOrmStore;
+use crate::telemetry::Operation;
 
 /// Rows that a batch deletes unless [`Pruner::batch_size`] says otherwise.
 const DEFAULT_BATCH_SIZE: u32 = 100;
@@ -126,7 +128,38 @@ impl<M: SessionModel> Pruner<M> {
     /// [`Error::Disconnected`](crate::Error::Disconnected) or
     /// [`Error::Database`](crate::Error::Database). Batches before the error stay deleted.
     pub async fn prune(&self) -> Result<u64> {
-        self.run(|| false).await
+        self.prune_until(|| false).await
+    }
+
+    /// Prunes once, batch by batch, as the caller asks for them: to show progress, to wait between
+    /// two batches, or to end after any of them.
+    ///
+    /// [`SeaOrmStore::expired`] tells how many rows there are to delete.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_store::DefaultStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = DefaultStore::new(sea_orm::Database::connect("sqlite::memory:").await?);
+    /// # store.create_table().await?;
+    /// use std::time::Duration;
+    ///
+    /// let mut batches = store.pruner().batch_size(500).batches();
+    /// while let Some(rows) = batches.next().await? {
+    ///     println!("{rows} deleted");
+    ///     tokio::time::sleep(Duration::from_millis(50)).await;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn batches(&self) -> PruneBatches<M> {
+        PruneBatches {
+            pruner: self.clone(),
+            now: self.store.now(),
+            from: None,
+            is_done: false,
+        }
     }
 
     /// Starts the schedule on the current tokio runtime. The first pruning comes after the first
@@ -152,10 +185,8 @@ impl<M: SessionModel> Pruner<M> {
                 _ = &mut stopped => return,
                 () = tokio::time::sleep(self.wait()) => {}
             }
-            match self
-                .run(|| stopped.try_recv() != Err(oneshot::error::TryRecvError::Empty))
-                .await
-            {
+            let is_stopped = || stopped.try_recv() != Err(oneshot::error::TryRecvError::Empty);
+            match self.prune_until(is_stopped).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "expired sessions pruned"),
                 Err(error) => tracing::error!(%error, "expired sessions not pruned"),
@@ -174,20 +205,16 @@ impl<M: SessionModel> Pruner<M> {
         interval.saturating_sub(jitter.mul_f64(fastrand::f64()))
     }
 
-    /// Prunes batch by batch until nothing is left that had expired at the start, or `stopped`.
-    async fn run(&self, mut stopped: impl FnMut() -> bool) -> Result<u64> {
-        let now = self.store.now();
+    async fn prune_until(&self, mut is_stopped: impl FnMut() -> bool) -> Result<u64> {
+        let mut batches = self.batches();
         let mut deleted = 0;
-        let mut from = None;
-        loop {
-            let batch = self.expired(from, now).await?;
-            let is_last = batch.sids.len() < self.batch_size as usize;
-            deleted += self.delete(batch.sids, now).await?;
-            from = batch.last_end;
-            if is_last || stopped() {
-                return Ok(deleted);
+        while let Some(rows) = batches.next().await? {
+            deleted += rows;
+            if is_stopped() {
+                break;
             }
         }
+        Ok(deleted)
     }
 
     /// A batch of rows that have expired, the oldest first.
@@ -204,10 +231,7 @@ impl<M: SessionModel> Pruner<M> {
             .order_by_asc(expire)
             .limit(u64::from(self.batch_size))
             .into_query();
-        let rows = self
-            .store
-            .query_all("look for expired sessions", &select)
-            .await?;
+        let rows = self.store.query_all(Operation::PRUNE_FIND, &select).await?;
         let is_passed_over = self.store.backend() != DbBackend::Sqlite;
         let last = rows.last().filter(|_| is_passed_over);
         Ok(Batch {
@@ -230,7 +254,51 @@ impl<M: SessionModel> Pruner<M> {
             .filter(M::columns().sid.is_in(sids))
             .filter(self.store.expiry().is_at_or_before_without_index(now))
             .into_query();
-        self.store.execute("prune expired sessions", &delete).await
+        self.store.execute(Operation::PRUNE_DELETE, &delete).await
+    }
+}
+
+/// A prune in progress; from [`Pruner::batches`].
+#[derive(Debug)]
+#[must_use = "nothing is pruned until `next` is called"]
+pub struct PruneBatches<M: SessionModel> {
+    pruner: Pruner<M>,
+    /// What had expired when the prune began is pruned, so that it ends.
+    now: OffsetDateTime,
+    from: Option<OffsetDateTime>,
+    is_done: bool,
+}
+
+impl<M: SessionModel> PruneBatches<M> {
+    /// Deletes the next batch and returns how many rows that were; `None` if nothing is left that had
+    /// expired when the prune began.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`](crate::Error::Disconnected) or
+    /// [`Error::Database`](crate::Error::Database). Batches before the error stay deleted, and the
+    /// next call goes on.
+    pub async fn next(&mut self) -> Result<Option<u64>> {
+        let result = self.delete_next().await;
+        if !matches!(result, Ok(Some(_))) {
+            let store = &self.pruner.store;
+            metrics::pruned(store.target(), result.is_ok(), store.now());
+        }
+        result
+    }
+
+    async fn delete_next(&mut self) -> Result<Option<u64>> {
+        if self.is_done {
+            return Ok(None);
+        }
+        let Self { pruner, now, .. } = self;
+        let batch = pruner.expired(self.from, *now).await?;
+        let found = batch.sids.len();
+        let rows = pruner.delete(batch.sids, *now).await?;
+        metrics::rows_pruned(pruner.store.target(), rows);
+        self.is_done = found < pruner.batch_size as usize;
+        self.from = batch.last_end;
+        Ok((found > 0).then_some(rows))
     }
 }
 

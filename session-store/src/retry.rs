@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::{DbBackend, DbErr, RuntimeErr, SqlxError};
+use tracing::Instrument;
 
 use crate::error::{Error, Result, without_values};
+use crate::telemetry::{Operation, Rows, Target, Watch};
 
 /// How long a statement is sent again, from the first attempt on: a database that restarts is usually
 /// back by then. Time and not attempts alone, because a driver may itself have waited in each.
@@ -23,7 +25,7 @@ const LOST_AT_ONCE: u32 = 256;
 /// The attempts at one statement.
 #[derive(Debug)]
 pub(crate) struct Retry {
-    backend: DbBackend,
+    target: Target,
     started: Instant,
     failures: u32,
     lost: u32,
@@ -31,9 +33,9 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    pub(crate) fn new(backend: DbBackend) -> Self {
+    pub(crate) fn new(target: Target) -> Self {
         Self {
-            backend,
+            target,
             started: Instant::now(),
             failures: 0,
             lost: 0,
@@ -42,11 +44,23 @@ impl Retry {
     }
 
     /// Sends a statement until it has an outcome that waiting does not change.
-    pub(crate) async fn run<T, F>(
+    pub(crate) async fn run<T: Rows, F>(
         &mut self,
-        operation: &'static str,
+        operation: Operation,
         send: impl Fn() -> F,
     ) -> Result<T>
+    where
+        F: Future<Output = std::result::Result<T, DbErr>>,
+    {
+        let watch = Watch::new(operation, self.target);
+        let outcome = self.attempt(send).instrument(watch.span()).await;
+        let result = outcome.map_err(Error::database(operation.words));
+        watch.retried(self.failures + self.lost);
+        watch.ended(&result);
+        result
+    }
+
+    async fn attempt<T, F>(&mut self, send: impl Fn() -> F) -> std::result::Result<T, DbErr>
     where
         F: Future<Output = std::result::Result<T, DbErr>>,
     {
@@ -55,7 +69,7 @@ impl Retry {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => match self.pause_after(&error) {
                     Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Err(Error::database(operation)(error)),
+                    None => return Err(error),
                 },
             }
         }
@@ -68,7 +82,7 @@ impl Retry {
 
     /// How long to wait before the next attempt, if there should be one.
     fn pause_after(&mut self, error: &DbErr) -> Option<Duration> {
-        let fault = transient(error, self.backend)?;
+        let fault = transient(error, self.target.backend)?;
         // Once at least: a driver's own patience can be longer than this one.
         let is_late = self.failures + self.lost > 0 && self.started.elapsed() >= PATIENCE;
         if self.failures == RETRIES || is_late {

@@ -14,6 +14,7 @@ use crate::moments::Moment;
 use crate::prepared::{Bound, Parameter, Values};
 use crate::record::{Data, Record};
 use crate::store::SeaOrmStore;
+use crate::telemetry::Operation;
 
 /// How many random ids a new session tries before something must be wrong.
 const CREATE_ATTEMPTS: u32 = 8;
@@ -45,7 +46,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     async fn try_insert(&self, id: &Id, insert: &Bound) -> Result<bool> {
         let mut retry = self.retry();
         match self
-            .execute_with(&mut retry, "create a session", insert)
+            .execute_with(&mut retry, Operation::CREATE, insert)
             .await
         {
             Ok(_) => Ok(true),
@@ -95,10 +96,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             .column(sid)
             .filter(sid.eq(self.sid(id)))
             .into_query();
-        Ok(self
-            .query_one("look for a session id", &row)
-            .await?
-            .is_some())
+        Ok(self.query_one(Operation::CHECK_ID, &row).await?.is_some())
     }
 
     /// Updates the row of a session that is there, has not expired and, where a version is given,
@@ -111,7 +109,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         version: Option<i64>,
     ) -> Result<bool> {
         let update = self.update_statement(id, data, expiry_date, version)?;
-        Ok(self.execute("save a session", &update).await? > 0)
+        Ok(self.execute(Operation::SAVE, &update).await? > 0)
     }
 
     fn update_statement(
@@ -164,7 +162,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
                 .into_query()
         };
         let delete = self.statements().delete.with(values, delete);
-        self.execute("delete a session", &delete).await?;
+        self.execute(Operation::DELETE, &delete).await?;
         Ok(())
     }
 
@@ -180,7 +178,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let delete = self.statements().delete_live.with(values, delete);
         let mut retry = self.retry();
         let deleted = self
-            .execute_with(&mut retry, "delete a session", &delete)
+            .execute_with(&mut retry, Operation::DELETE, &delete)
             .await?;
         // Gone without having been deleted now: by an attempt whose answer was lost.
         Ok(deleted > 0 || retry.may_have_run() && self.select(id).await?.is_none())

@@ -9,6 +9,7 @@ use sea_orm::{ColumnTrait, DbBackend, EntityName, IdenStatic, Iterable, Schema, 
 use crate::error::Result;
 use crate::model::{Column, Columns, SessionModel};
 use crate::store::SeaOrmStore;
+use crate::telemetry::Operation;
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Creates the table and its indexes, those that are missing. A table that is there is not
@@ -23,13 +24,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// [`Error::Database`](crate::Error::Database), for example if a table that a foreign key
     /// refers to does not exist yet.
     pub async fn create_table(&self) -> Result<()> {
-        self.create("create the session table", &self.table())
-            .await?;
+        self.create(Operation::CREATE_TABLE, &self.table()).await?;
         for index in self.indexes() {
             if !self.has_index(&index).await? {
-                let created = self
-                    .create("create the session table's index", &index)
-                    .await;
+                let created = self.create(Operation::CREATE_INDEX, &index).await;
                 // MySQL has no IF NOT EXISTS for an index: another process may have been faster.
                 if created.is_err() && !self.has_index(&index).await? {
                     return created;
@@ -41,11 +39,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     /// Twice if need be: of two processes that create one table at the same moment PostgreSQL
     /// refuses one, IF NOT EXISTS or not.
-    async fn create(
-        &self,
-        operation: &'static str,
-        statement: &impl StatementBuilder,
-    ) -> Result<()> {
+    async fn create(&self, operation: Operation, statement: &impl StatementBuilder) -> Result<()> {
         if self.execute(operation, statement).await.is_err() {
             self.execute(operation, statement).await?;
         }
@@ -61,12 +55,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
         };
         let select = mysql_index::<M>(name);
         Ok(self
-            .query_one("look for the table's index", &select)
+            .query_one(Operation::CHECK_INDEX, &select)
             .await?
             .is_some())
     }
 
-    /// The statement that creates the table, if it does not exist, for a migration.
+    /// The statement that creates the table, if it does not exist.
     ///
     /// It is what SeaORM makes of the entity, but for MySQL and MariaDB, where it widens what
     /// would cut a session or its end: an unbounded `sess` becomes `longtext` or `longblob`
@@ -74,7 +68,22 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// become `datetime(6)` (`timestamp` rounds to seconds and ends in 2038).
     #[must_use]
     pub fn table(&self) -> TableCreateStatement {
-        let backend = self.backend();
+        Self::table_for(self.backend())
+    }
+
+    /// [`table`](Self::table) for a kind of database, for a migration, which has no store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sea_orm::{DbBackend, DbErr};
+    /// use session_store::DefaultStore;
+    ///
+    /// let table = DefaultStore::table_for(DbBackend::Postgres);
+    /// # assert!(format!("{table:?}").contains("express_session"));
+    /// ```
+    #[must_use]
+    pub fn table_for(backend: DbBackend) -> TableCreateStatement {
         let schema = Schema::new(backend);
         let mut table = schema.create_table_from_entity(M::Entity::default());
         if backend == DbBackend::MySql {
@@ -100,12 +109,17 @@ impl<M: SessionModel> SeaOrmStore<M> {
         table.if_not_exists().take()
     }
 
-    /// The statements that create the table's indexes, for a migration: one on `expire`, which
-    /// pruning needs, one for each column with `#[session(index)]`, and one for each that the entity
-    /// declares `indexed` or gives a `unique_key`.
+    /// The statements that create the table's indexes: one on `expire`, which pruning needs, one for
+    /// each column with `#[session(index)]`, and one for each that the entity declares `indexed` or
+    /// gives a `unique_key`.
     #[must_use]
     pub fn indexes(&self) -> Vec<IndexCreateStatement> {
-        let backend = self.backend();
+        Self::indexes_for(self.backend())
+    }
+
+    /// [`indexes`](Self::indexes) for a kind of database, for a migration, which has no store.
+    #[must_use]
+    pub fn indexes_for(backend: DbBackend) -> Vec<IndexCreateStatement> {
         let entity = M::Entity::default();
         let mut indexes = Schema::new(backend).create_index_from_entity(entity);
         for column in [M::columns().expire].into_iter().chain(M::indexed()) {

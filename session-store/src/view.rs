@@ -13,6 +13,7 @@ use tower_sessions::session_store::{self, SessionStore};
 use crate::error::{Error, Result};
 use crate::load::Loaded;
 use crate::merge::three_way;
+use crate::metrics;
 use crate::model::SessionModel;
 use crate::record::Data;
 use crate::store::SeaOrmStore;
@@ -204,6 +205,7 @@ impl<M: SessionModel> View<M> {
                 return Ok(());
             }
             known = known.over(self.select(&record.id).await?);
+            metrics::conflict_merged(self.store.target());
         }
         Err(Error::Conflict {
             attempts: SAVE_ATTEMPTS,

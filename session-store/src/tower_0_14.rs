@@ -1,0 +1,71 @@
+//! The traits of tower-sessions 0.14, over those of today.
+
+use std::mem;
+
+use async_trait::async_trait;
+use tower_sessions::session::{Id, Record};
+use tower_sessions::session_store::{self, SessionStore};
+use tower_sessions_core_0_14::session;
+use tower_sessions_core_0_14::session_store::{
+    Error, ExpiredDeletion, Result, SessionStore as SessionStore0_14,
+};
+
+use crate::model::SessionModel;
+use crate::store::SeaOrmStore;
+
+#[async_trait]
+impl<M: SessionModel> SessionStore0_14 for SeaOrmStore<M> {
+    async fn create(&self, record: &mut session::Record) -> Result<()> {
+        let mut today = Record {
+            id: Id(record.id.0),
+            data: mem::take(&mut record.data),
+            expiry_date: record.expiry_date,
+        };
+        let created = SessionStore::create(self, &mut today).await;
+        *record = of_0_14(today);
+        created.map_err(error)
+    }
+
+    async fn save(&self, record: &session::Record) -> Result<()> {
+        let record = Record {
+            id: Id(record.id.0),
+            data: record.data.clone(),
+            expiry_date: record.expiry_date,
+        };
+        SessionStore::save(self, &record).await.map_err(error)
+    }
+
+    async fn load(&self, id: &session::Id) -> Result<Option<session::Record>> {
+        let loaded = SessionStore::load(self, &Id(id.0)).await.map_err(error)?;
+        Ok(loaded.map(of_0_14))
+    }
+
+    async fn delete(&self, id: &session::Id) -> Result<()> {
+        SessionStore::delete(self, &Id(id.0)).await.map_err(error)
+    }
+}
+
+#[async_trait]
+impl<M: SessionModel> ExpiredDeletion for SeaOrmStore<M> {
+    async fn delete_expired(&self) -> Result<()> {
+        session_store::ExpiredDeletion::delete_expired(self)
+            .await
+            .map_err(error)
+    }
+}
+
+fn of_0_14(record: Record) -> session::Record {
+    session::Record {
+        id: session::Id(record.id.0),
+        data: record.data,
+        expiry_date: record.expiry_date,
+    }
+}
+
+fn error(error: session_store::Error) -> Error {
+    match error {
+        session_store::Error::Encode(message) => Error::Encode(message),
+        session_store::Error::Decode(message) => Error::Decode(message),
+        session_store::Error::Backend(message) => Error::Backend(message),
+    }
+}
