@@ -63,6 +63,16 @@ pub mod recipes {}
 #[doc = include_str!("../docs/scaling.md")]
 pub mod scaling {}
 
+#[cfg(feature = "tower-sessions-0_14")]
+#[doc = include_str!("../docs/axum_login.md")]
+pub mod axum_login {}
+
+#[doc = include_str!("../docs/caching.md")]
+pub mod caching {}
+
+#[doc = include_str!("../docs/telemetry.md")]
+pub mod telemetry_guide {}
+
 /// What the derived code is made of; no part of the public API.
 #[doc(hidden)]
 pub mod __private {

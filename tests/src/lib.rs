@@ -3,10 +3,12 @@
 
 mod clock;
 pub mod database;
+mod killer;
 pub mod kinds;
 mod visitor;
 
 pub use clock::Clock;
+pub use killer::Killer;
 pub use visitor::Visitor;
 
 use std::collections::HashMap;

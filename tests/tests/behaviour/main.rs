@@ -1,6 +1,7 @@
 //! What the store promises, on every database.
 
 mod absolute;
+mod caching;
 mod columns;
 mod connect;
 mod directory;
@@ -16,3 +17,4 @@ mod recipes;
 mod session;
 mod sid;
 mod table;
+mod tower_0_14;

@@ -1,0 +1,398 @@
+//! What the store tells of its work: spans and metrics, by the names that the documentation gives.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::routing::get;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use sea_orm::{Database, DatabaseConnection, DbBackend};
+use session_store::{SeaOrmStore, connect_options};
+use tests::database::execute;
+use tests::{Clock, Killer, Visitor, on_every_database, record};
+use time::{Duration, OffsetDateTime};
+use tower_sessions::{Session, SessionStore};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+// On one thread, because a recorder and a subscriber belong to a thread.
+on_every_database!(one_thread:
+    each_statement_has_a_span,
+    the_span_of_a_statement_tells_its_retries,
+    a_refused_statement_is_an_error,
+    operations_are_counted_and_timed,
+    a_merged_conflict_is_counted,
+    pruned_rows_and_the_last_prune_are_told,
+);
+
+mod session {
+    use sea_orm::entity::prelude::*;
+    use session_store::SessionModel;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
+    #[sea_orm(table_name = "session")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub sid: String,
+        pub sess: Json,
+        pub expire: TimeDateTimeWithTimeZone,
+        #[session(version)]
+        pub version: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+type Store = SeaOrmStore<session::Model>;
+
+async fn open(db: DatabaseConnection, clock: &Clock) -> Store {
+    let store = Store::new(db)
+        .with_life(Duration::HOUR)
+        .with_clock(clock.reader());
+    store.create_table().await.unwrap();
+    store
+}
+
+type Fields = BTreeMap<&'static str, String>;
+
+/// The fields of the store's spans, in the order in which these began.
+#[derive(Clone, Default)]
+struct Spans(Arc<Mutex<Vec<(u64, Fields)>>>);
+
+struct Set<'a>(&'a mut Fields);
+
+impl Visit for Set<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let mut text = String::new();
+        write!(text, "{value:?}").unwrap();
+        self.0
+            .insert(field.name(), text.trim_matches('"').to_owned());
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Spans {
+    fn on_new_span(&self, span: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
+        if span.metadata().target().starts_with("session_store") {
+            assert_eq!(span.metadata().name(), "session_store");
+            assert_eq!(*span.metadata().level(), Level::DEBUG);
+            let mut fields = Fields::new();
+            span.record(&mut Set(&mut fields));
+            self.0.lock().unwrap().push((id.into_u64(), fields));
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        let mut spans = self.0.lock().unwrap();
+        // An id is used again when its span is over.
+        let span = spans.iter_mut().rev().find(|(of, _)| *of == id.into_u64());
+        if let Some((_, fields)) = span {
+            values.record(&mut Set(fields));
+        }
+    }
+}
+
+impl Spans {
+    /// As `operation rows outcome`.
+    fn told(&self) -> Vec<String> {
+        let mut spans = self.0.lock().unwrap();
+        let told = spans.drain(..).map(|(_, fields)| {
+            let rows = fields.get("rows").map_or("-", String::as_str);
+            format!("{} {rows} {}", fields["operation"], fields["outcome"])
+        });
+        told.collect()
+    }
+}
+
+fn watched() -> (Spans, tracing::subscriber::DefaultGuard) {
+    let spans = Spans::default();
+    let subscriber = tracing_subscriber::registry().with(spans.clone());
+    (spans, tracing::subscriber::set_default(subscriber))
+}
+
+async fn each_statement_has_a_span(db: DatabaseConnection) {
+    let clock = Clock::new();
+    let store = open(db, &clock).await;
+    let (spans, _guard) = watched();
+
+    let mut session = record(clock.now(), []);
+    store.create(&mut session).await.unwrap();
+    assert_eq!(spans.told(), ["create 1 ok"]);
+    store.save(&session).await.unwrap();
+    assert_eq!(spans.told(), ["save 1 ok"]);
+    store.load(&session.id).await.unwrap();
+    assert_eq!(spans.told(), ["load 1 ok"]);
+    clock.advance(Duration::minutes(30));
+    store.load(&session.id).await.unwrap();
+    assert_eq!(spans.told(), ["load 1 ok", "touch 1 ok"]);
+    store.find(&session.id).await.unwrap();
+    store.count().await.unwrap();
+    assert_eq!(spans.told(), ["find 1 ok", "count 1 ok"]);
+    store.delete(&session.id).await.unwrap();
+    assert_eq!(spans.told(), ["delete 1 ok"]);
+    store.load(&session.id).await.unwrap();
+    store.save(&session).await.unwrap_err();
+    assert_eq!(spans.told(), ["load 0 none", "save 0 none"]);
+
+    store.create(&mut session).await.unwrap();
+    clock.advance(Duration::DAY);
+    store.prune().await.unwrap();
+    assert_eq!(
+        spans.told(),
+        ["create 1 ok", "prune_find 1 ok", "prune_delete 1 ok"]
+    );
+    store.clear().await.unwrap();
+    store.health().await.unwrap();
+    store.has_expire_index().await.unwrap();
+    assert_eq!(
+        spans.told(),
+        ["clear 0 none", "health 0 none", "check_index 1 ok"]
+    );
+}
+
+fn backend(db: &DatabaseConnection) -> &'static str {
+    match db.get_database_backend() {
+        DbBackend::Sqlite => "sqlite",
+        DbBackend::Postgres => "postgres",
+        _ => "mysql",
+    }
+}
+
+async fn the_span_of_a_statement_tells_its_retries(db: DatabaseConnection) {
+    if db.get_database_backend() == DbBackend::Sqlite {
+        return;
+    }
+    let killer = Killer::of(&db).await;
+    let mut options = connect_options(&killer.url);
+    options.max_connections(1);
+    let store = open(Database::connect(options).await.unwrap(), &Clock::new()).await;
+    let (spans, _guard) = watched();
+    let metrics = Metrics::new();
+    let _recorder = metrics.record();
+
+    store.count().await.unwrap();
+    killer.kill().await;
+    store.count().await.unwrap();
+
+    let spans = spans.0.lock().unwrap();
+    let retries: Vec<_> = spans.iter().map(|(_, fields)| &fields["retries"]).collect();
+    assert_eq!(retries, ["0", "1"]);
+    for (_, fields) in &*spans {
+        assert_eq!(fields["backend"], backend(&db));
+        assert_eq!(fields["table"], "session");
+    }
+    metrics.read();
+    let count = [
+        ("operation", "count"),
+        ("backend", backend(&db)),
+        ("table", "session"),
+    ];
+    assert_eq!(metrics.counter("session_store_retries_total", &count), 1);
+}
+
+async fn a_refused_statement_is_an_error(db: DatabaseConnection) {
+    let store = Store::new(db);
+    let (spans, _guard) = watched();
+    store.count().await.unwrap_err();
+    assert_eq!(spans.told(), ["count - error"]);
+}
+
+/// A metric's name and labels.
+type Key = (String, BTreeMap<String, String>);
+
+/// What was recorded, all of it.
+struct Metrics {
+    recorder: DebuggingRecorder,
+    snapshotter: Snapshotter,
+    seen: RefCell<HashMap<Key, DebugValue>>,
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let recorder = DebuggingRecorder::new();
+        Self {
+            snapshotter: recorder.snapshotter(),
+            recorder,
+            seen: RefCell::default(),
+        }
+    }
+
+    fn record(&self) -> metrics::LocalRecorderGuard<'_> {
+        metrics::set_default_local_recorder(&self.recorder)
+    }
+
+    /// Once read, a value is gone from the recorder.
+    fn read(&self) {
+        for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
+            let key = key.key();
+            let labels = key
+                .labels()
+                .map(|label| (label.key().into(), label.value().into()));
+            let key = (key.name().to_owned(), labels.collect());
+            self.seen.borrow_mut().insert(key, value);
+        }
+    }
+
+    fn get<T>(
+        &self,
+        name: &str,
+        labels: &[(&str, &str)],
+        of: impl Fn(&DebugValue) -> Option<T>,
+    ) -> Option<T> {
+        let labels = labels
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()));
+        let key = (name.to_owned(), labels.collect());
+        self.seen.borrow().get(&key).and_then(of)
+    }
+
+    fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        self.get(name, labels, |value| match value {
+            DebugValue::Counter(count) => Some(*count),
+            _ => None,
+        })
+        .unwrap_or(0)
+    }
+
+    fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        self.get(name, labels, |value| match value {
+            DebugValue::Gauge(value) => Some(value.0),
+            _ => None,
+        })
+    }
+
+    fn histogram(&self, name: &str, labels: &[(&str, &str)]) -> Vec<f64> {
+        self.get(name, labels, |value| match value {
+            DebugValue::Histogram(values) => Some(values.iter().map(|value| value.0).collect()),
+            _ => None,
+        })
+        .unwrap_or_default()
+    }
+}
+
+async fn operations_are_counted_and_timed(db: DatabaseConnection) {
+    let backend = backend(&db);
+    let store = open(db, &Clock::new()).await;
+    let metrics = Metrics::new();
+    let _recorder = metrics.record();
+    for _ in 0..3 {
+        store
+            .load(&tower_sessions::session::Id::default())
+            .await
+            .unwrap();
+    }
+    let loads = [
+        ("operation", "load"),
+        ("backend", backend),
+        ("table", "session"),
+        ("outcome", "none"),
+    ];
+    metrics.read();
+    let times = metrics.histogram("session_store_operation_duration_seconds", &loads);
+    assert_eq!(times.len(), 3);
+    assert!(
+        times.iter().all(|time| (0.000_001..10.0).contains(time)),
+        "{times:?}"
+    );
+    assert_eq!(metrics.counter("session_store_operations_total", &loads), 3);
+}
+
+async fn a_merged_conflict_is_counted(db: DatabaseConnection) {
+    let of_table = [("backend", backend(&db)), ("table", "session")];
+    let clock = Clock::new();
+    let store = open(db, &clock).await;
+    let app = {
+        let store = store.clone();
+        Router::new()
+            .route(
+                "/",
+                get(async |session: Session| session.insert("a", 1).await.unwrap()),
+            )
+            .route(
+                "/conflict",
+                get(async move |session: Session| {
+                    session.insert("b", 1).await.unwrap();
+                    // Another request saves first.
+                    let id = session.id().unwrap();
+                    let other = store.load(&id).await.unwrap().unwrap();
+                    store.save(&other).await.unwrap();
+                }),
+            )
+    };
+    let metrics = Metrics::new();
+    let _recorder = metrics.record();
+    let mut visitor = Visitor::new(&app.layer(store.layer()));
+    visitor.ok("/").await;
+    visitor.ok("/").await;
+    let conflicts = || {
+        metrics.read();
+        metrics.counter("session_store_conflicts_merged_total", &of_table)
+    };
+    assert_eq!(conflicts(), 0);
+    visitor.ok("/conflict").await;
+    assert_eq!(conflicts(), 1);
+}
+
+async fn pruned_rows_and_the_last_prune_are_told(db: DatabaseConnection) {
+    let of_table = [("backend", backend(&db)), ("table", "session")];
+    let clock = Clock::new();
+    let store = open(db, &clock).await;
+    for _ in 0..5 {
+        store.create(&mut record(clock.now(), [])).await.unwrap();
+    }
+    clock.advance(Duration::DAY);
+    let prune = async || {
+        let metrics = Metrics::new();
+        let recorder = metrics.record();
+        let _ = store.pruner().batch_size(2).prune().await;
+        drop(recorder);
+        metrics.read();
+        metrics
+    };
+    let told = |metrics: &Metrics| {
+        let gauge = |name| metrics.gauge(name, &of_table);
+        (
+            gauge("session_store_last_prune_failed"),
+            gauge("session_store_last_prune_timestamp_seconds"),
+        )
+    };
+    let now = (clock.now() - OffsetDateTime::UNIX_EPOCH).as_seconds_f64();
+
+    let metrics = prune().await;
+    assert_eq!(told(&metrics), (Some(0.0), Some(now)));
+    let rows = metrics.counter("session_store_pruned_rows_total", &of_table);
+    assert_eq!(rows, 5);
+
+    execute(store.db(), "ALTER TABLE session RENAME TO elsewhere").await;
+    assert_eq!(told(&prune().await), (Some(1.0), None));
+}
+
+#[test]
+fn every_name_is_in_the_documentation() {
+    let page = include_str!("../../../session-store/docs/telemetry.md");
+    let sources = [
+        include_str!("../../../session-store/src/telemetry.rs"),
+        include_str!("../../../session-store/src/metrics.rs"),
+    ];
+    let mut names = 0;
+    for source in sources {
+        let operations = source.split("Self::new(").skip(1);
+        let metrics = source.split("!(\"session_store").skip(1);
+        let operations = operations.filter_map(|rest| rest.trim_start().strip_prefix('"'));
+        let metrics = metrics.map(|rest| ("session_store", rest));
+        let names_of = operations.map(|rest| ("", rest)).chain(metrics);
+        for (prefix, rest) in names_of {
+            let name = format!("`{prefix}{}`", rest.split('"').next().unwrap());
+            assert!(page.contains(&name), "{name} is not in telemetry.md");
+            names += 1;
+        }
+    }
+    assert!(names > 20, "only {names} names were found in the sources");
+}
