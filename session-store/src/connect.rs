@@ -15,14 +15,16 @@ const SQLITE_CONNECTIONS: u32 = 4;
 ///
 /// - A connection is tested before use only if it was idle for half a minute. SeaORM's default is a
 ///   ping before each statement, which is half the time of loading a session. A connection that
-///   was lost sooner costs the store nothing, because it [tries again](crate#what-you-can-rely-on);
-///   other statements of yours on the same pool get the error.
+///   was lost sooner costs the store nothing, because it [tries again]; other statements of yours on
+///   the same pool get the error.
 /// - An SQLite file is put into WAL mode, where reading and writing don't wait for each other,
 ///   and read by up to four connections instead of one. What is committed is durable, as without.
 /// - An SQLite database in memory has one connection, which is never closed, because the database
 ///   ends with it.
 ///
 /// They are SeaORM's own options, to be changed further.
+///
+/// [tries again]: crate::guide::databases#when-the-database-fails
 ///
 /// # Examples
 ///
