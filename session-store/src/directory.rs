@@ -2,8 +2,10 @@
 
 use sea_orm::sea_query::IntoCondition;
 use sea_orm::{Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryTrait, Select};
+use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
+use crate::column::utc;
 use crate::error::{Error, Result};
 use crate::model::SessionModel;
 use crate::store::SeaOrmStore;
@@ -68,7 +70,34 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// ```
     #[must_use]
     pub fn expired(&self) -> Select<M::Entity> {
-        M::Entity::find().filter(self.expiry().found_at_or_before(self.now()))
+        M::Entity::find().filter(self.ends_by(self.now()))
+    }
+
+    /// Holds for the rows whose `expire` is at the moment or before it, compared as time on every
+    /// database (on SQLite a timestamp is text, of several forms). It is served by the index on
+    /// `expire`.
+    ///
+    /// # Examples
+    ///
+    /// How many sessions end within the hour:
+    ///
+    /// ```
+    /// use sea_orm::{PaginatorTrait, QueryFilter};
+    /// use time::{Duration, OffsetDateTime};
+    /// # use session_store::DefaultStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = DefaultStore::new(sea_orm::Database::connect("sqlite::memory:").await?);
+    /// # store.create_table().await?;
+    ///
+    /// let in_an_hour = OffsetDateTime::now_utc() + Duration::HOUR;
+    /// let soon = store.active().filter(store.ends_by(in_an_hour));
+    /// assert_eq!(soon.count(store.db()).await?, 0);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn ends_by(&self, moment: OffsetDateTime) -> Condition {
+        self.expiry().found_at_or_before(utc(moment))
     }
 
     /// The row of a session, unless it has expired. This is not use: it touches nothing.

@@ -4,9 +4,10 @@ use sea_orm::sea_query::{
     ColumnType, Expr, ExprTrait, Index, IndexCreateStatement, Query, SelectStatement, StringLen,
     Table, TableCreateStatement, TableName, TableRef,
 };
-use sea_orm::{ColumnTrait, DbBackend, EntityName, IdenStatic, Iterable, Schema, StatementBuilder};
+use sea_orm::{ColumnTrait, DbBackend, EntityName, IdenStatic, Iterable, Schema, Statement};
 
 use crate::error::Result;
+use crate::execute::ToStatement;
 use crate::model::{Column, Columns, SessionModel};
 use crate::store::SeaOrmStore;
 use crate::telemetry::Operation;
@@ -25,9 +26,14 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// refers to does not exist yet.
     pub async fn create_table(&self) -> Result<()> {
         self.create(Operation::CREATE_TABLE, &self.table()).await?;
+        let entity = M::Entity::default();
         for index in self.indexes() {
             if !self.has_index(&index).await? {
-                let created = self.create(Operation::CREATE_INDEX, &index).await;
+                let create = CreateIndex {
+                    index: &index,
+                    schema: entity.schema_name(),
+                };
+                let created = self.create(Operation::CREATE_INDEX, &create).await;
                 // MySQL has no IF NOT EXISTS for an index: another process may have been faster.
                 if created.is_err() && !self.has_index(&index).await? {
                     return created;
@@ -39,7 +45,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     /// Twice if need be: of two processes that create one table at the same moment PostgreSQL
     /// refuses one, IF NOT EXISTS or not.
-    async fn create(&self, operation: Operation, statement: &impl StatementBuilder) -> Result<()> {
+    async fn create(&self, operation: Operation, statement: &impl ToStatement) -> Result<()> {
         if self.execute(operation, statement).await.is_err() {
             self.execute(operation, statement).await?;
         }
@@ -145,7 +151,27 @@ impl<M: SessionModel> SeaOrmStore<M> {
     }
 }
 
-/// Only PostgreSQL takes a schema in CREATE INDEX; elsewhere the index is in the table's own.
+/// An index for [`create_table`](SeaOrmStore::create_table). For MySQL sea-query names a table without
+/// its schema, and so would index one of that name in the connection's own database.
+struct CreateIndex<'a> {
+    index: &'a IndexCreateStatement,
+    schema: Option<&'a str>,
+}
+
+impl ToStatement for CreateIndex<'_> {
+    fn to_statement(&self, backend: DbBackend) -> Statement {
+        let mut create = backend.build(self.index);
+        if let (DbBackend::MySql, Some(schema)) = (backend, self.schema) {
+            let schema = schema.replace('`', "``");
+            create.sql = create
+                .sql
+                .replacen(" ON `", &format!(" ON `{schema}`.`"), 1);
+        }
+        create
+    }
+}
+
+/// sea-query takes a schema in CREATE INDEX for PostgreSQL alone.
 fn index_table<M: SessionModel>(backend: DbBackend) -> TableRef {
     match M::Entity::default().table_ref() {
         TableRef::Table(TableName(Some(_), table), alias) if backend != DbBackend::Postgres => {

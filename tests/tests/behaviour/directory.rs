@@ -1,16 +1,24 @@
 //! Finding and revoking sessions by their columns.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseConnection, PaginatorTrait, QueryFilter, QueryOrder,
+    ColumnTrait, Condition, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Select,
 };
 use serde_json::json;
-use session_store::SeaOrmStore;
-use tests::{Clock, on_every_database, record};
-use time::Duration;
+use session_store::{SeaOrmStore, SessionModel};
+use tests::{Clock, on_every_database, on_every_database_and_kind, record};
+use time::{Duration, OffsetDateTime};
 use tower_sessions::SessionStore;
 use tower_sessions::session::Id;
 
-use crate::session::store;
+use crate::session::{neighbouring_ends, store};
+
+on_every_database_and_kind!(
+    expired_is_what_a_prune_takes_and_active_the_rest,
+    ends_by_compares_as_time_to_the_microsecond,
+);
 
 on_every_database!(
     active_lists_the_sessions_of_a_user,
@@ -75,6 +83,71 @@ async fn active_lists_the_sessions_of_a_user(db: DatabaseConnection) {
         .paginate(store.db(), 3);
     assert_eq!(pages.num_items().await.unwrap(), 4);
     assert_eq!(pages.fetch_page(1).await.unwrap()[0].sid, sids[4]);
+}
+
+async fn expired_is_what_a_prune_takes_and_active_the_rest<M: SessionModel>(
+    db: DatabaseConnection,
+) {
+    let (store, clock) = store::<M>(db).await;
+    let ends = neighbouring_ends(clock.now() + Duration::HOUR);
+    let sids = create(&store, clock.now(), &ends).await;
+    let moments = ends
+        .iter()
+        .flat_map(|end| [*end - Duration::MICROSECOND, *end]);
+    for now in moments {
+        clock.set(now);
+        let count = ends.iter().filter(|end| **end <= now).count();
+        assert_eq!(sids_of(&store, store.expired()).await, set(&sids[..count]));
+        assert_eq!(sids_of(&store, store.active()).await, set(&sids[count..]));
+    }
+    clock.set(ends[4]);
+    let expired = store.expired().count(store.db()).await.unwrap();
+    assert_eq!(store.prune().await.unwrap(), expired);
+    assert_eq!(store.expired().count(store.db()).await.unwrap(), 0);
+    assert_eq!(sids_of(&store, M::Entity::find()).await, set(&sids[5..]));
+}
+
+async fn ends_by_compares_as_time_to_the_microsecond<M: SessionModel>(db: DatabaseConnection) {
+    let (store, clock) = store::<M>(db).await;
+    let ends = neighbouring_ends(clock.now() + Duration::HOUR);
+    let sids = create(&store, clock.now(), &ends).await;
+    for (index, end) in ends.iter().enumerate() {
+        // An offset does not make it another moment.
+        let end = end.to_offset(time::macros::offset!(+5:30));
+        let by = M::Entity::find().filter(store.ends_by(end));
+        assert_eq!(sids_of(&store, by).await, set(&sids[..=index]));
+        let later = M::Entity::find().filter(store.ends_by(end).not());
+        assert_eq!(sids_of(&store, later).await, set(&sids[index + 1..]));
+    }
+}
+
+/// A session for each end; their sids in the order of the ends.
+async fn create<M: SessionModel>(
+    store: &SeaOrmStore<M>,
+    now: OffsetDateTime,
+    ends: &[OffsetDateTime],
+) -> Vec<String> {
+    let mut sids = Vec::new();
+    for end in ends {
+        let mut session = record(now, []);
+        session.expiry_date = *end;
+        store.create(&mut session).await.unwrap();
+        sids.push(store.sid(&session.id));
+    }
+    sids
+}
+
+async fn sids_of<M: SessionModel>(
+    store: &SeaOrmStore<M>,
+    select: Select<M::Entity>,
+) -> BTreeSet<String> {
+    let sids = select.select_only().column(M::columns().sid);
+    let sids: Vec<String> = sids.into_tuple().all(store.db()).await.unwrap();
+    set(&sids)
+}
+
+fn set(sids: &[String]) -> BTreeSet<String> {
+    sids.iter().cloned().collect()
 }
 
 async fn find_reads_the_row_and_touches_nothing(db: DatabaseConnection) {

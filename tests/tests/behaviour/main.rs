@@ -8,6 +8,7 @@ mod directory;
 mod extras;
 mod faults;
 mod guarantees;
+mod health;
 mod http;
 mod layer;
 mod life;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration as StdDuration;
 
-use sea_orm::{DatabaseConnection, DbBackend, EntityTrait};
-use session_store::{SeaOrmStore, SessionModel};
+use sea_orm::{DatabaseConnection, DbBackend, EntityTrait, QueryOrder};
+use session_store::{Error, SeaOrmStore, SessionModel};
 use tests::database::execute;
-use tests::kinds::json_and_offset::Model;
+use tests::kinds::json_and_offset::{Column, Entity, Model};
 use tests::{on_every_database, on_every_database_and_kind, record};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::SessionStore;
@@ -20,6 +20,9 @@ on_every_database_and_kind!(
 );
 
 on_every_database!(
+    a_prune_can_be_ended_after_any_batch,
+    a_prune_by_batches_goes_on_after_an_error,
+    what_expires_during_a_prune_is_left_to_the_next,
     several_prunes_at_once_are_harmless,
     a_session_touched_during_a_prune_is_not_pruned,
     ends_that_another_program_wrote_are_read_as_time,
@@ -75,6 +78,66 @@ async fn prune_takes_more_than_a_batch<M: SessionModel>(db: DatabaseConnection) 
         assert_eq!(pruned, if batch == 1 { 25 } else { 0 });
     }
     assert_eq!(rows(&store).await, 5);
+}
+
+async fn a_prune_can_be_ended_after_any_batch(db: DatabaseConnection) {
+    let (store, clock) = store::<Model>(db).await;
+    let first = clock.now() + Duration::HOUR;
+    let ends: Vec<_> = (0..10).map(|n| first + Duration::seconds(n)).collect();
+    create(&store, &ends).await;
+    create(&store, &[clock.now() + Duration::hours(3)]).await;
+    clock.advance(Duration::hours(2));
+    let pruner = store.pruner().batch_size(4);
+
+    let mut batches = pruner.batches();
+    assert_eq!(rows(&store).await, 11, "pruned before it was asked to");
+    assert_eq!(batches.next().await.unwrap(), Some(4));
+    drop(batches);
+    let left = Entity::find().order_by_asc(Column::Expire);
+    let left = left.all(store.db()).await.unwrap();
+    assert_eq!(left.len(), 7);
+    assert_eq!(left[0].expire, ends[4], "the oldest go first");
+
+    let mut batches = pruner.batches();
+    assert_eq!(batches.next().await.unwrap(), Some(4));
+    assert_eq!(batches.next().await.unwrap(), Some(2));
+    assert_eq!(batches.next().await.unwrap(), None);
+    assert_eq!(batches.next().await.unwrap(), None);
+    assert_eq!(rows(&store).await, 1);
+}
+
+async fn a_prune_by_batches_goes_on_after_an_error(db: DatabaseConnection) {
+    let (store, clock) = store::<Model>(db).await;
+    let first = clock.now() + Duration::HOUR;
+    let ends: Vec<_> = (0..5).map(|n| first + Duration::seconds(n)).collect();
+    create(&store, &ends).await;
+    clock.advance(Duration::hours(2));
+    let mut batches = store.pruner().batch_size(2).batches();
+    assert_eq!(batches.next().await.unwrap(), Some(2));
+    execute(store.db(), "ALTER TABLE session RENAME TO away").await;
+    for _ in 0..2 {
+        let error = batches.next().await.unwrap_err();
+        assert!(matches!(error, Error::Database { .. }), "{error}");
+    }
+    execute(store.db(), "ALTER TABLE away RENAME TO session").await;
+    assert_eq!(rows(&store).await, 3);
+    assert_eq!(batches.next().await.unwrap(), Some(2));
+    assert_eq!(batches.next().await.unwrap(), Some(1));
+    assert_eq!(batches.next().await.unwrap(), None);
+}
+
+async fn what_expires_during_a_prune_is_left_to_the_next(db: DatabaseConnection) {
+    let (store, clock) = store::<Model>(db).await;
+    let end = clock.now() + Duration::HOUR;
+    create(&store, &[end, end, end, end + Duration::MICROSECOND]).await;
+    clock.set(end);
+    let mut batches = store.pruner().batch_size(2).batches();
+    assert_eq!(batches.next().await.unwrap(), Some(2));
+    clock.advance(Duration::HOUR);
+    assert_eq!(batches.next().await.unwrap(), Some(1));
+    assert_eq!(batches.next().await.unwrap(), None);
+    assert_eq!(rows(&store).await, 1);
+    assert_eq!(store.prune().await.unwrap(), 1);
 }
 
 async fn several_prunes_at_once_are_harmless(db: DatabaseConnection) {
