@@ -1,0 +1,302 @@
+//! What the table holds: how many sessions of which age, how large they are, and whether a prune finds
+//! them by an index.
+
+use std::fmt;
+
+use indicatif::{HumanBytes, HumanCount};
+use sea_orm::sea_query::{
+    Alias, CaseStatement, ColumnType, Expr, ExprTrait, Func, Order, Query, SelectStatement,
+};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityName, IdenStatic};
+use session_store::{SeaOrmStore, SessionModel};
+use time::{Duration, OffsetDateTime};
+
+use crate::AnyError;
+
+/// The groups of rows, by when they end or have ended, in the order of that: each up to its moment,
+/// which is so long after now.
+const GROUPS: [(Option<Duration>, &str); 8] = [
+    (Some(Duration::days(-7)), "ended longer ago"),
+    (Some(Duration::days(-1)), "ended within the last week"),
+    (Some(Duration::hours(-1)), "ended within the last day"),
+    (Some(Duration::ZERO), "ended within the last hour"),
+    (Some(Duration::HOUR), "end within an hour"),
+    (Some(Duration::DAY), "end within a day"),
+    (Some(Duration::WEEK), "end within a week"),
+    (None, "end later"),
+];
+
+/// How many of the groups are of expired sessions.
+const EXPIRED: usize = 4;
+
+const BIGGEST: u64 = 5;
+
+/// How much of a stored sid is shown: enough to find the row, and too little to be the cookie, which it
+/// would be in a table with plain sids.
+const SHOWN_OF_SID: i32 = 8;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    pub rows: u64,
+    /// Of their data; 0 unless measured.
+    pub bytes: u64,
+}
+
+impl std::iter::Sum for Rows {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, next| Self {
+            rows: sum.rows + next.rows,
+            bytes: sum.bytes + next.bytes,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub struct Report {
+    table: String,
+    backend: &'static str,
+    expire: &'static str,
+    at: OffsetDateTime,
+    pub groups: [Rows; GROUPS.len()],
+    pub has_sizes: bool,
+    /// The first characters of the sid, and the bytes.
+    pub biggest: Vec<(String, u64)>,
+    /// The statement that makes the index on `expire`, if it is not there.
+    pub missing_index: Option<String>,
+}
+
+impl Report {
+    pub fn expired(&self) -> Rows {
+        self.groups[..EXPIRED].iter().copied().sum()
+    }
+
+    pub fn live(&self) -> Rows {
+        self.groups[EXPIRED..].iter().copied().sum()
+    }
+}
+
+/// In three statements, of which the one for the groups reads the whole table, or the whole index on
+/// `expire` without sizes, and the one for the biggest rows the whole table again.
+pub async fn measure<M: SessionModel>(
+    store: &SeaOrmStore<M>,
+    now: OffsetDateTime,
+    has_sizes: bool,
+) -> Result<Report, AnyError> {
+    let entity = M::Entity::default();
+    Ok(Report {
+        table: entity.table_name().to_owned(),
+        backend: match store.db().get_database_backend() {
+            DbBackend::Sqlite => "SQLite",
+            DbBackend::MySql => "MySQL/MariaDB",
+            _ => "PostgreSQL",
+        },
+        expire: M::columns().expire.as_str(),
+        at: now,
+        groups: groups(store, now, has_sizes).await?,
+        has_sizes,
+        biggest: if has_sizes {
+            biggest(store).await?
+        } else {
+            Vec::new()
+        },
+        missing_index: if store.has_expire_index().await? {
+            None
+        } else {
+            index(store)
+        },
+    })
+}
+
+fn index<M: SessionModel>(store: &SeaOrmStore<M>) -> Option<String> {
+    let expire = M::columns().expire.as_str();
+    let indexes = store.indexes();
+    let index = indexes
+        .iter()
+        .find(|index| index.get_index_spec().get_column_names() == [expire])?;
+    Some(store.db().get_database_backend().build(index).to_string())
+}
+
+async fn groups<M: SessionModel>(
+    store: &SeaOrmStore<M>,
+    now: OffsetDateTime,
+    has_sizes: bool,
+) -> Result<[Rows; GROUPS.len()], DbErr> {
+    let mut group = CaseStatement::new().finally(GROUPS.len() as i32 - 1);
+    for (index, (until, _)) in (0..).zip(GROUPS) {
+        if let Some(until) = until {
+            group = group.case(store.ends_by(now.saturating_add(until)), Expr::val(index));
+        }
+    }
+    let bytes = if has_sizes {
+        size::<M>(store.db().get_database_backend())
+    } else {
+        Expr::val(0)
+    };
+    let rows = Query::select()
+        .expr_as(group, "nth")
+        .expr_as(bytes, "bytes")
+        .from(M::Entity::default().table_ref())
+        .take();
+    // A sum is a decimal number on MariaDB.
+    let integer = match store.db().get_database_backend() {
+        DbBackend::MySql => "signed",
+        _ => "bigint",
+    };
+    let select = Query::select()
+        .column("nth")
+        .expr_as(Expr::col("nth").count(), "number")
+        .expr_as(Expr::col("bytes").sum().cast_as(integer), "bytes")
+        .from_subquery(rows, "grouped")
+        .group_by_col("nth")
+        .take();
+    let mut groups = [Rows::default(); GROUPS.len()];
+    for row in store.db().query_all(&select).await? {
+        let nth: i32 = row.try_get("", "nth")?;
+        if let Some(group) = usize::try_from(nth)
+            .ok()
+            .and_then(|nth| groups.get_mut(nth))
+        {
+            *group = Rows {
+                rows: unsigned(row.try_get("", "number")?),
+                bytes: unsigned(row.try_get::<Option<i64>>("", "bytes")?.unwrap_or(0)),
+            };
+        }
+    }
+    Ok(groups)
+}
+
+async fn biggest<M: SessionModel>(store: &SeaOrmStore<M>) -> Result<Vec<(String, u64)>, DbErr> {
+    let backend = store.db().get_database_backend();
+    let sid = Func::cust("substr").args([
+        Expr::col(M::columns().sid.as_column_ref()),
+        Expr::val(1),
+        Expr::val(SHOWN_OF_SID),
+    ]);
+    let select: SelectStatement = Query::select()
+        .expr_as(sid, "sid_begins")
+        .expr_as(size::<M>(backend), "bytes")
+        .from(M::Entity::default().table_ref())
+        .order_by_expr(Expr::col(Alias::new("bytes")), Order::Desc)
+        .limit(BIGGEST)
+        .take();
+    let rows = store.db().query_all(&select).await?;
+    rows.iter()
+        .map(|row| {
+            let sid: String = row.try_get("", "sid_begins")?;
+            Ok((sid, unsigned(row.try_get("", "bytes")?)))
+        })
+        .collect()
+}
+
+/// The bytes of a row's data. PostgreSQL counts those of text or bytes alone, so JSON is counted as the
+/// text that it is read as.
+fn size<M: SessionModel>(backend: DbBackend) -> Expr {
+    let sess = M::columns().sess;
+    let is_binary = matches!(
+        sess.def().get_column_type(),
+        ColumnType::Binary(_) | ColumnType::VarBinary(_) | ColumnType::Blob
+    );
+    let column = Expr::col(sess.as_column_ref());
+    let bytes = match backend {
+        DbBackend::Postgres if !is_binary => Func::cust("octet_length").arg(column.cast_as("text")),
+        _ => Func::cust("octet_length").arg(column),
+    };
+    let integer = match backend {
+        DbBackend::MySql => "signed",
+        _ => "bigint",
+    };
+    Expr::expr(bytes).cast_as(integer)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (date, time) = (self.at.date(), self.at.time());
+        writeln!(
+            f,
+            "Table {} on {}, {date} {:02}:{:02} UTC",
+            self.table,
+            self.backend,
+            time.hour(),
+            time.minute()
+        )?;
+        writeln!(f)?;
+        self.write_groups(f)?;
+        self.write_biggest(f)?;
+        writeln!(f)?;
+        self.write_advice(f)
+    }
+}
+
+impl Report {
+    fn write_groups(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.has_sizes {
+            writeln!(
+                f,
+                "{:32}{:>14}{:>18}{:>14}",
+                "", "rows", "bytes", "on average"
+            )?;
+        } else {
+            writeln!(f, "{:32}{:>14}", "", "rows")?;
+        }
+        let groups = || self.groups.iter().zip(GROUPS.map(|(_, name)| name));
+        self.write_rows(f, "Live", self.live())?;
+        for (rows, name) in groups().skip(EXPIRED) {
+            self.write_rows(f, &format!("  {name}"), *rows)?;
+        }
+        self.write_rows(f, "Expired, to be pruned", self.expired())?;
+        for (rows, name) in groups().take(EXPIRED).rev() {
+            self.write_rows(f, &format!("  {name}"), *rows)?;
+        }
+        self.write_rows(f, "Together", self.groups.into_iter().sum())
+    }
+
+    fn write_rows(&self, f: &mut fmt::Formatter<'_>, name: &str, rows: Rows) -> fmt::Result {
+        let count = HumanCount(rows.rows).to_string();
+        if !self.has_sizes {
+            return writeln!(f, "{name:32}{count:>14}");
+        }
+        let bytes = HumanCount(rows.bytes).to_string();
+        let average = match rows.bytes.checked_div(rows.rows) {
+            Some(average) => HumanCount(average).to_string(),
+            None => "-".to_owned(),
+        };
+        writeln!(f, "{name:32}{count:>14}{bytes:>18}{average:>14}")
+    }
+
+    fn write_biggest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.biggest.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nBiggest rows")?;
+        for (sid, bytes) in &self.biggest {
+            let (count, human) = (HumanCount(*bytes).to_string(), HumanBytes(*bytes));
+            writeln!(f, "  sid {:42}{count:>16} ({human})", format!("{sid}…"))?;
+        }
+        Ok(())
+    }
+
+    fn write_advice(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let expire = self.expire;
+        match &self.missing_index {
+            None => writeln!(f, "There is an index on `{expire}`.")?,
+            Some(create) => writeln!(
+                f,
+                "There is NO index on `{expire}`: each batch of a prune reads the whole table.\n\
+                 Add it by `store.create_table()`, in a migration, or by hand:\n  {create};"
+            )?,
+        }
+        let late: Rows = self.groups[..EXPIRED - 2].iter().copied().sum();
+        if late.rows > 0 {
+            writeln!(
+                f,
+                "Rows that ended more than a day ago are still there: does the application prune?\n\
+                 `maintain prune` deletes them."
+            )?;
+        }
+        Ok(())
+    }
+}

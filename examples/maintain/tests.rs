@@ -1,0 +1,359 @@
+//! The report's numbers on every database with every kind of column, what a prune leaves, and the
+//! program itself, in a process of its own.
+
+use std::any::TypeId;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration as StdDuration;
+
+use ::tests::{kinds, on_every_database_and_kind, record};
+use clap::Parser;
+use indicatif::ProgressBar;
+use sea_orm::{
+    ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, PaginatorTrait,
+};
+use serde_json::json;
+use session_store::{DefaultStore, SeaOrmStore, SessionModel};
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+use tokio::sync::watch;
+use tower_sessions::SessionStore;
+
+use crate::Arguments;
+use crate::prune::{self, Options, Outcome};
+use crate::report::{self, Rows};
+
+on_every_database_and_kind!(the_report_counts_each_row_in_its_group_and_its_bytes);
+
+#[test]
+fn the_arguments_are_sound() {
+    use clap::CommandFactory;
+    Arguments::command().debug_assert();
+}
+
+/// Sessions with so many two-byte characters, at their ends; in no order.
+async fn fill<M: SessionModel>(store: &SeaOrmStore<M>, rows: &[(OffsetDateTime, usize)]) {
+    for (end, length) in rows {
+        let mut session = record(*end, [("pad", json!("ä".repeat(*length)))]);
+        session.expiry_date = *end;
+        store.create(&mut session).await.unwrap();
+    }
+}
+
+async fn count(store: &DefaultStore) -> u64 {
+    use session_store::express_session::Entity;
+    Entity::find().count(store.db()).await.unwrap()
+}
+
+async fn the_report_counts_each_row_in_its_group_and_its_bytes<M: SessionModel>(
+    db: DatabaseConnection,
+) {
+    // The bytes around those of the text: `{"pad":""}` and, in MessagePack, five and a length in three.
+    let is = |other| TypeId::of::<M>() == other;
+    let around = if is(TypeId::of::<kinds::bytes_and_utc::Model>()) {
+        8
+    } else if is(TypeId::of::<kinds::jsonb_and_fixed_offset::Model>())
+        && db.get_database_backend() == DbBackend::Postgres
+    {
+        11 // It puts a space after the colon.
+    } else {
+        10
+    };
+    let store = SeaOrmStore::<M>::new(db);
+    store.create_table().await.unwrap();
+    let now = datetime!(2030-06-01 12:00 UTC);
+    let empty = report::measure(&store, now, true).await.unwrap();
+    assert_eq!(empty.groups, [Rows::default(); 8]);
+    assert_eq!(empty.biggest, []);
+
+    let microsecond = Duration::MICROSECOND;
+    fill(
+        &store,
+        &[
+            (now - Duration::days(90), 1000),
+            (now - Duration::days(7), 200),
+            (now - Duration::days(7) + microsecond, 200),
+            (now - Duration::days(1), 300),
+            (now - Duration::days(1) + microsecond, 200),
+            (now - Duration::hours(1) + microsecond, 200),
+            (now, 200),
+            (now + microsecond, 200),
+            (now + Duration::hours(1), 400),
+            (now + Duration::hours(1) + microsecond, 200),
+            (now + Duration::days(3), 200),
+            (now + Duration::days(7) + microsecond, 2000),
+            (now + Duration::days(8), 200),
+        ],
+    )
+    .await;
+    let report = report::measure(&store, now, true).await.unwrap();
+    let rows = |rows: u64, characters: u64| Rows {
+        rows,
+        bytes: 2 * characters + rows * around,
+    };
+    assert_eq!(
+        report.groups,
+        [
+            rows(2, 1200),
+            rows(2, 500),
+            rows(1, 200),
+            rows(2, 400),
+            rows(2, 600),
+            rows(1, 200),
+            rows(1, 200),
+            rows(2, 2200),
+        ]
+    );
+    assert_eq!(report.expired(), rows(7, 2300));
+    assert_eq!(report.live(), rows(6, 3200));
+    assert_eq!(report.missing_index, None);
+
+    let bytes: Vec<_> = report.biggest.iter().map(|(_, bytes)| *bytes).collect();
+    assert_eq!(
+        bytes,
+        [2000, 1000, 400, 300, 200].map(|characters| 2 * characters + around)
+    );
+    for (sid, _) in &report.biggest {
+        assert_eq!(sid.len(), 8, "{sid}");
+    }
+
+    let without_sizes = report::measure(&store, now, false).await.unwrap();
+    assert_eq!(
+        without_sizes.groups.map(|group| group.rows),
+        report.groups.map(|group| group.rows)
+    );
+    assert_eq!(without_sizes.biggest, []);
+}
+
+async fn store() -> DefaultStore {
+    let store = DefaultStore::new(Database::connect("sqlite::memory:").await.unwrap());
+    store.create_table().await.unwrap();
+    store
+}
+
+#[tokio::test]
+async fn the_report_is_read_in_80_columns_and_shows_no_whole_sid() {
+    let store = store().await.with_plain_sid();
+    let now = datetime!(2030-06-01 12:00 UTC);
+    let mut rows = vec![(now - Duration::HOUR, 200_000); 2];
+    rows.extend(vec![(now + Duration::HOUR, 30); 1_200]);
+    fill(&store, &rows).await;
+    let text = report::measure(&store, now, true)
+        .await
+        .unwrap()
+        .to_string();
+    let (text, biggest) = text.split_once("\nBiggest rows\n").unwrap();
+    assert_eq!(
+        text,
+        "Table express_session on SQLite, 2030-06-01 12:00 UTC
+
+                                          rows             bytes    on average
+Live                                     1,200            84,000            70
+  end within an hour                     1,200            84,000            70
+  end within a day                           0                 0             -
+  end within a week                          0                 0             -
+  end later                                  0                 0             -
+Expired, to be pruned                        2           800,020       400,010
+  ended within the last hour                 0                 0             -
+  ended within the last day                  2           800,020       400,010
+  ended within the last week                 0                 0             -
+  ended longer ago                           0                 0             -
+Together                                 1,202           884,020           735
+"
+    );
+    let (biggest, advice) = biggest.split_once("\n\n").unwrap();
+    for line in text.lines().chain(biggest.lines()).chain(advice.lines()) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert_eq!(biggest.lines().count(), 5);
+    assert_eq!(advice, "There is an index on `expire`.\n");
+    use session_store::express_session::Entity;
+    for row in Entity::find().all(store.db()).await.unwrap() {
+        assert_eq!(row.sid.len(), 22, "a plain sid");
+        assert!(!biggest.contains(&row.sid));
+    }
+}
+
+#[tokio::test]
+async fn the_report_says_what_to_do_about_a_missing_index_and_missing_prunes() {
+    let store = store().await;
+    let drop = "DROP INDEX \"idx-express_session-expire\"";
+    store.db().execute_unprepared(drop).await.unwrap();
+    let now = datetime!(2030-06-01 12:00 UTC);
+    fill(&store, &[(now - Duration::DAY, 10)]).await;
+    let report = report::measure(&store, now, false).await.unwrap();
+    let text = report.to_string();
+    assert!(
+        !text.contains("bytes") && !text.contains("Biggest"),
+        "{text}"
+    );
+    assert!(text.contains("There is NO index on `expire`"), "{text}");
+    assert!(text.contains("does the application prune?"), "{text}");
+    let create = report.missing_index.unwrap();
+    assert!(text.contains(&create), "{text}");
+    store.db().execute_unprepared(&create).await.unwrap();
+    let report = report::measure(&store, now - Duration::SECOND, false);
+    let text = report.await.unwrap().to_string();
+    assert!(text.contains("There is an index on `expire`."), "{text}");
+    assert!(!text.contains("does the application prune?"), "{text}");
+}
+
+fn options(batch_size: u32, pause: u64) -> Options {
+    Options {
+        dry_run: false,
+        batch_size,
+        pause,
+    }
+}
+
+/// So many rows that have expired, and two that have not.
+async fn store_of_expired(rows: usize) -> DefaultStore {
+    let store = store().await;
+    let now = OffsetDateTime::now_utc();
+    fill(&store, &vec![(now - Duration::HOUR, 1); rows]).await;
+    fill(&store, &[(now + Duration::HOUR, 1); 2]).await;
+    store
+}
+
+#[tokio::test]
+async fn a_dry_run_says_how_much_and_deletes_nothing() {
+    let store = store_of_expired(25).await;
+    let dry_run = Options {
+        dry_run: true,
+        ..options(10, 0)
+    };
+    let outcome = prune::run(&store, &dry_run).await.unwrap();
+    assert_eq!(
+        outcome.to_string(),
+        "dry run: 25 rows in 3 batches to be deleted, none is"
+    );
+    assert_eq!(outcome.exit_code(), 0);
+    assert_eq!(count(&store).await, 27);
+}
+
+#[tokio::test]
+async fn a_prune_deletes_what_has_expired_without_a_pause_after_the_last_batch() {
+    let store = store_of_expired(25).await;
+    let outcome = prune::run(&store, &options(25, 3_600_000)).await.unwrap();
+    assert_eq!(outcome, Outcome::Done { deleted: 25 });
+    assert_eq!(outcome.exit_code(), 0);
+    assert_eq!(count(&store).await, 2);
+}
+
+#[tokio::test]
+async fn a_prune_that_is_stopped_ends_after_the_batch_in_hand_and_says_what_it_did() {
+    let store = store_of_expired(25).await;
+    let (stop, stopped) = watch::channel(true);
+    let bar = ProgressBar::hidden();
+    let in_batches = options(10, 0);
+    let outcome = prune::prune(&store, &in_batches, 25, stopped, &bar);
+    let outcome = outcome.await.unwrap();
+    drop(stop);
+    assert_eq!(outcome.to_string(), "stopped: 10 of 25 rows deleted");
+    assert_eq!(outcome.exit_code(), 130);
+    assert_eq!(count(&store).await, 17);
+    assert_eq!(bar.position(), 10);
+}
+
+#[tokio::test]
+async fn a_prune_that_fails_says_what_it_did_before() {
+    let store = store_of_expired(25).await;
+    // The third batch is refused.
+    let refuse = "CREATE TRIGGER refuse BEFORE DELETE ON express_session \
+                  WHEN (SELECT count(*) FROM express_session) <= 7 \
+                  BEGIN SELECT raise(ABORT, 'not this one'); END";
+    store.db().execute_unprepared(refuse).await.unwrap();
+    let error = prune::run(&store, &options(10, 0)).await.unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("not this one"), "{message}");
+    assert!(
+        message.ends_with("\nbefore that: 20 of 25 rows deleted"),
+        "{message}"
+    );
+    assert_eq!(count(&store).await, 7);
+}
+
+/// The program: this test binary, told to be it.
+#[tokio::test]
+#[ignore = "is the program, which other tests start"]
+async fn the_program() {
+    let Ok(arguments) = std::env::var("MAINTAIN_ARGUMENTS") else {
+        return;
+    };
+    let arguments = std::iter::once("maintain").chain(arguments.split_whitespace());
+    let code = crate::run(Arguments::parse_from(arguments)).await;
+    std::process::exit(code.into());
+}
+
+fn program(database_url: &str, arguments: &str) -> Command {
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program
+        .args(["--exact", "tests::the_program", "--ignored", "--nocapture"])
+        .env("DATABASE_URL", database_url)
+        .env("MAINTAIN_ARGUMENTS", arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    program
+}
+
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn url(folder: &Path, mode: &str) -> String {
+    format!("sqlite://{}/test.sqlite?mode={mode}", folder.display())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_ends_the_program_after_the_batch_in_hand_also_in_a_pause() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Database::connect(url(folder.path(), "rwc")).await.unwrap();
+    let store = DefaultStore::new(db);
+    store.create_table().await.unwrap();
+    let ended = OffsetDateTime::now_utc() - Duration::HOUR;
+    fill(&store, &[(ended, 1); 10]).await;
+
+    let prune = "prune --batch-size 4 --pause 3600000";
+    let child = program(&url(folder.path(), "rw"), prune).spawn().unwrap();
+    while count(&store).await == 10 {
+        tokio::time::sleep(StdDuration::from_millis(10)).await;
+    }
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(sent.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let (stdout, stderr) = said(&output);
+    assert_eq!(output.status.code(), Some(130), "{stdout}{stderr}");
+    assert!(
+        stdout.ends_with("stopped: 4 of 10 rows deleted\n"),
+        "{stdout}"
+    );
+    assert_eq!(stderr, "", "without a terminal there is no progress bar");
+    assert_eq!(count(&store).await, 6);
+}
+
+#[tokio::test]
+async fn the_program_ends_with_1_and_a_sentence_where_there_is_no_table_or_database() {
+    let folder = tempfile::tempdir().unwrap();
+    for (mode, arguments, words) in [
+        ("rw", "", "could not connect to the database: "),
+        ("rw", "prune", "unable to open database file"),
+        ("rwc", "", "no such table: express_session"),
+        ("rwc", "prune", "no such table: express_session"),
+    ] {
+        let output = program(&url(folder.path(), mode), arguments).output();
+        let output = output.unwrap();
+        let (stdout, stderr) = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
+        assert!(stderr.starts_with("maintain: "), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    }
+    for url in ["postgress://me:hunter2@db/app", "hunter2"] {
+        let (_, stderr) = said(&program(url, "").output().unwrap());
+        assert!(stderr.contains("could not connect"), "{stderr}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+    }
+}
