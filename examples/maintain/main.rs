@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqlxError};
 // The entity whose table this is about. An application puts its own here, as in
 // `use my_app::entity::session;`.
 use session_store::express_session as session;
@@ -28,10 +28,10 @@ use time::OffsetDateTime;
 
 /// Shows what the session table holds, and prunes it by hand.
 ///
-/// The report writes nothing. To tell the sizes it reads the whole table, which takes a while in a
-/// large one.
+/// The report writes nothing. To tell the sizes it reads the whole table, which takes a
+/// while in a large one.
 #[derive(Debug, Parser)]
-#[command(name = "maintain")]
+#[command(name = "maintain", verbatim_doc_comment)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -58,8 +58,9 @@ struct Arguments {
 enum Command {
     /// Delete the rows of expired sessions, in batches
     ///
-    /// Those that have expired when it begins. Ctrl-C ends it after the batch in hand, with exit code
-    /// 130; another Ctrl-C at once.
+    /// Those that have expired when it begins. Ctrl-C ends it after the batch in hand,
+    /// with exit code 130; another Ctrl-C at once.
+    #[command(verbatim_doc_comment)]
     Prune(prune::Options),
 }
 
@@ -106,11 +107,20 @@ async fn connect(url: &str) -> Result<DatabaseConnection, AnyError> {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(1)
-        .connect_timeout(Duration::from_secs(10));
-    // SeaORM quotes a URL that it cannot use, and with it a password.
+        .connect_timeout(Duration::from_secs(5));
     let connected = Database::connect(options).await;
     connected.map_err(|error| {
-        let reason = error.to_string().replace(url, "DATABASE_URL");
+        let reason = match error {
+            // sqlx tries again for as long, and does not say what it met.
+            DbErr::Conn(RuntimeErr::SqlxError(error))
+                if matches!(*error, SqlxError::PoolTimedOut) =>
+            {
+                "no answer for 5 seconds; is the server up, at the host and port of DATABASE_URL?"
+                    .to_owned()
+            }
+            // SeaORM quotes a URL that it cannot use, and with it a password.
+            error => error.to_string().replace(url, "DATABASE_URL"),
+        };
         format!("could not connect to the database: {reason}").into()
     })
 }

@@ -86,17 +86,22 @@ pub async fn run<M: SessionModel>(
         return Ok(Outcome::WouldDelete { rows, batches });
     }
     // From here on: before, nothing is done that is worth waiting for.
-    let stop = stopped_by_ctrl_c();
-    prune(&store, options, rows, stop, &progress_bar(rows)).await
+    let bar = progress_bar(rows);
+    let stop = stopped_by_ctrl_c(bar.clone());
+    prune(&store, options, rows, stop, &bar).await
 }
 
 /// The first Ctrl-C is told by the receiver, the second ends the program.
-fn stopped_by_ctrl_c() -> watch::Receiver<bool> {
+fn stopped_by_ctrl_c(bar: ProgressBar) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
+            bar.println("stopping after the batch in hand; Ctrl-C again stops at once");
             sender.send_replace(true);
             if tokio::signal::ctrl_c().await.is_ok() {
+                bar.finish_and_clear();
+                let deleted = HumanCount(bar.position());
+                eprintln!("maintain: stopped in a batch; before it, {deleted} were deleted");
                 std::process::exit(i32::from(STOPPED));
             }
         }
@@ -144,19 +149,18 @@ pub async fn prune<M: SessionModel>(
 /// On the terminal; where the output goes elsewhere, none.
 fn progress_bar(rows: u64) -> ProgressBar {
     let bar = ProgressBar::new(rows);
-    let template = "{wide_bar} {human_pos} of {human_len} rows, {rate}, {left}";
+    let template = "{wide_bar} {human_pos} of {human_len} rows{speed}";
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.with_key("rate", rate).with_key("left", left));
+        bar.set_style(style.with_key("speed", speed));
     }
     // With a long pause the time goes on all the same.
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
 }
 
-fn rate(state: &ProgressState, f: &mut dyn fmt::Write) {
-    let _ = write!(f, "{}/s", HumanCount(state.per_sec() as u64));
-}
-
-fn left(state: &ProgressState, f: &mut dyn fmt::Write) {
-    let _ = write!(f, "{:#} left", HumanDuration(state.eta()));
+fn speed(state: &ProgressState, f: &mut dyn fmt::Write) {
+    if state.pos() > 0 {
+        let (rate, left) = (state.per_sec() as u64, HumanDuration(state.eta()));
+        let _ = write!(f, ", {}/s, {left:#} left", HumanCount(rate));
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::HumanCount;
 use sea_orm::sea_query::{
     Alias, CaseStatement, ColumnType, Expr, ExprTrait, Func, Order, Query, SelectStatement,
 };
@@ -273,8 +273,8 @@ impl Report {
         }
         writeln!(f, "\nBiggest rows")?;
         for (sid, bytes) in &self.biggest {
-            let (count, human) = (HumanCount(*bytes).to_string(), HumanBytes(*bytes));
-            writeln!(f, "  sid {:42}{count:>16} ({human})", format!("{sid}…"))?;
+            let (sid, count) = (format!("sid {sid}…"), HumanCount(*bytes).to_string());
+            writeln!(f, "  {sid:30}{count:>32}")?;
         }
         Ok(())
     }

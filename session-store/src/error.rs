@@ -105,7 +105,7 @@ pub enum Error {
     #[error(
         "the table `{table}` has no column {}; add what is missing in a migration ({})",
         quoted(columns),
-        without_values(&source.to_string())
+        said(source)
     )]
     Columns {
         /// The name of the table.
@@ -119,7 +119,7 @@ pub enum Error {
     /// The database refused a statement or could not be reached.
     ///
     /// The message leaves out what the database quotes of the values it was given; the source has it.
-    #[error("could not {operation}: {}", without_values(&source.to_string()))]
+    #[error("could not {operation}: {}", said(source))]
     Database {
         /// What the store was doing, in words.
         operation: &'static str,
@@ -151,6 +151,18 @@ impl fmt::Debug for Error {
 fn quoted(names: &[String]) -> String {
     let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
+}
+
+/// What the database says, without the values that it quotes, and without the line of PostgreSQL's own
+/// source code that sqlx puts at the end: `relation "session" does not exist at line 1392`.
+fn said(source: &DbErr) -> String {
+    let message = without_values(&source.to_string());
+    match message.rsplit_once(" at line ") {
+        Some((before, line)) if line.bytes().all(|digit| digit.is_ascii_digit()) => {
+            before.to_owned()
+        }
+        _ => message,
+    }
 }
 
 /// A database's message without a value that it quotes: `Incorrect string value: 'x' for column …`,

@@ -102,6 +102,10 @@ pub mod guide {
     pub mod axum_login {}
 
     #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+    #[doc = include_str!("../docs/operators.md")]
+    pub mod operators {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
     #[doc = include_str!("../docs/telemetry.md")]
     pub mod telemetry {}
 
