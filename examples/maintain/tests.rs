@@ -23,6 +23,12 @@ use crate::Arguments;
 use crate::prune::{self, Options, Outcome};
 use crate::report::{self, Rows};
 
+/// For what happens at once, on a machine that has much else to do.
+const PATIENCE: StdDuration = StdDuration::from_secs(30);
+
+#[cfg(unix)]
+const A_MOMENT: StdDuration = StdDuration::from_millis(10);
+
 on_every_database_and_kind!(the_report_counts_each_row_in_its_group_and_its_bytes);
 
 #[test]
@@ -234,7 +240,9 @@ async fn a_dry_run_says_how_much_and_deletes_nothing() {
 #[tokio::test]
 async fn a_prune_deletes_what_has_expired_without_a_pause_after_the_last_batch() {
     let store = store_of_expired(25).await;
-    let outcome = prune::run(&store, &options(25, 3_600_000)).await.unwrap();
+    let an_hour = options(25, 3_600_000);
+    let outcome = tokio::time::timeout(PATIENCE, prune::run(&store, &an_hour)).await;
+    let outcome = outcome.expect("no pause").unwrap();
     assert_eq!(outcome, Outcome::Done { deleted: 25 });
     assert_eq!(outcome.exit_code(), 0);
     assert_eq!(count(&store).await, 2);
@@ -316,14 +324,23 @@ async fn ctrl_c_ends_the_program_after_the_batch_in_hand_also_in_a_pause() {
     fill(&store, &[(ended, 1); 10]).await;
 
     let prune = "prune --batch-size 4 --pause 3600000";
-    let child = program(&url(folder.path(), "rw"), prune).spawn().unwrap();
-    while count(&store).await == 10 {
-        tokio::time::sleep(StdDuration::from_millis(10)).await;
-    }
+    let mut child = program(&url(folder.path(), "rw"), prune).spawn().unwrap();
     let pid = child.id().to_string();
-    let sent = Command::new("kill").args(["-INT", &pid]).status();
-    assert!(sent.unwrap().success());
+    let ctrl_c = async {
+        while count(&store).await == 10 {
+            tokio::time::sleep(A_MOMENT).await;
+        }
+        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.unwrap().success());
+        while child.try_wait().unwrap().is_none() {
+            tokio::time::sleep(A_MOMENT).await;
+        }
+    };
+    let has_ended = tokio::time::timeout(PATIENCE, ctrl_c).await.is_ok();
+    // Of no effect on one that has ended.
+    child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
+    assert!(has_ended, "{output:?}");
     let (stdout, stderr) = said(&output);
     assert_eq!(output.status.code(), Some(130), "{stdout}{stderr}");
     assert!(
