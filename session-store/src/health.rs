@@ -2,7 +2,8 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, QuerySelect, QueryTrait, Statement,
+    DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, Iterable, QuerySelect, QueryTrait,
+    RuntimeErr, SqlxError, Statement,
 };
 
 use crate::error::{Error, Result};
@@ -39,6 +40,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let Err(source) = self.read_no_row(Column::<M>::iter()).await else {
             return Ok(());
         };
+        // A database that does not answer is not asked again: it takes as long each time.
+        if !is_answer(&source) {
+            return Err(source);
+        }
         // A table that cannot be read is told by the database in words of its own.
         self.read_no_row([]).await?;
         let mut columns = Vec::new();
@@ -89,6 +94,17 @@ impl<M: SessionModel> SeaOrmStore<M> {
             .await?;
         Ok(found.is_some())
     }
+}
+
+/// Whether the database itself has refused the statement.
+fn is_answer(error: &Error) -> bool {
+    let Error::Database { source, .. } = error else {
+        return false;
+    };
+    let DbErr::Query(RuntimeErr::SqlxError(source)) = source else {
+        return false;
+    };
+    matches!(**source, SqlxError::Database(_))
 }
 
 /// Looks for an index that begins with a column. Each database keeps its indexes in tables of its

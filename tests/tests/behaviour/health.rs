@@ -1,6 +1,11 @@
 //! Whether the table is there as the store needs it.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityName, EntityTrait};
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityName,
+    EntityTrait, TransactionTrait,
+};
 use session_store::{DefaultStore, Error, SeaOrmStore};
 use tests::database::execute;
 use tests::kinds::{json_and_offset, text_and_primitive};
@@ -25,6 +30,22 @@ async fn a_store_that_is_not_connected_says_so() {
     assert!(matches!(error, Error::Disconnected), "{error}");
     let error = store.has_expire_index().await.unwrap_err();
     assert!(matches!(error, Error::Disconnected), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_asked_once() {
+    let patience = Duration::from_secs(30);
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options.max_connections(1).acquire_timeout(patience);
+    let db = Database::connect(options).await.unwrap();
+    let store = DefaultStore::new(db.clone());
+    store.create_table().await.unwrap();
+    let _the_only_connection = db.begin().await.unwrap();
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let error = store.health().await.unwrap_err();
+    assert!(begun.elapsed() < 2 * patience, "{:?}", begun.elapsed());
+    assert!(error.to_string().contains("timed out"), "{error}");
 }
 
 mod wide {
