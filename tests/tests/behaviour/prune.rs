@@ -258,18 +258,30 @@ async fn ends_that_another_program_wrote_are_read_as_time(db: DatabaseConnection
 /// forward by itself whenever nothing but timers seems to be left to wait for, as while a database
 /// works on its answer; a blocking task keeps it from that.
 struct PausedClock {
+    db: DatabaseConnection,
     _alive: std::sync::mpsc::Sender<()>,
 }
 
 impl PausedClock {
-    fn new() -> Self {
+    fn new(db: &DatabaseConnection) -> Self {
         let (alive, ended) = std::sync::mpsc::channel::<()>();
         tokio::task::spawn_blocking(move || ended.recv());
         tokio::time::pause();
-        Self { _alive: alive }
+        Self {
+            db: db.clone(),
+            _alive: alive,
+        }
     }
 
     async fn advance(&self, by: Duration) {
+        // sqlx closes a connection that is late in coming back to the pool, and a database in memory
+        // ends with it.
+        if self.db.get_database_backend() == DbBackend::Sqlite {
+            let pool = self.db.get_sqlite_connection_pool();
+            while pool.num_idle() < pool.size() as usize {
+                pass_real_time(StdDuration::from_millis(1)).await;
+            }
+        }
         tokio::time::advance(by.unsigned_abs()).await;
     }
 }
@@ -313,7 +325,7 @@ async fn store_with_an_expired_session(db: DatabaseConnection) -> SeaOrmStore<Mo
 
 async fn the_schedule_prunes_within_each_interval(db: DatabaseConnection) {
     let store = store_with_an_expired_session(db).await;
-    let clock = PausedClock::new();
+    let clock = PausedClock::new(store.db());
     let task = store
         .pruner()
         .interval(MINUTES(10))
@@ -347,7 +359,7 @@ async fn the_schedule_goes_on_after_an_error(db: DatabaseConnection) {
         counter.fetch_add(1, Ordering::SeqCst);
         OffsetDateTime::now_utc()
     });
-    let clock = PausedClock::new();
+    let clock = PausedClock::new(store.db());
     execute(store.db(), "ALTER TABLE session RENAME TO away").await;
     let task = counted.prune_every(MINUTES(10));
     // When the second has begun, the first has failed.
@@ -367,7 +379,7 @@ async fn the_schedule_goes_on_after_an_error(db: DatabaseConnection) {
 
 async fn a_zero_interval_never_prunes(db: DatabaseConnection) {
     let store = store_with_an_expired_session(db).await;
-    let clock = PausedClock::new();
+    let clock = PausedClock::new(store.db());
     for interval in [Duration::ZERO, MINUTES(-1)] {
         let task = store.prune_every(interval);
         clock.advance(Duration::days(1)).await;
@@ -379,7 +391,7 @@ async fn a_zero_interval_never_prunes(db: DatabaseConnection) {
 
 async fn a_stopped_or_dropped_task_prunes_no_more(db: DatabaseConnection) {
     let store = store_with_an_expired_session(db).await;
-    let clock = PausedClock::new();
+    let clock = PausedClock::new(store.db());
     store.prune_every(MINUTES(10)).stop().await;
     drop(store.prune_every(MINUTES(10)));
     for _ in 0..3 {
