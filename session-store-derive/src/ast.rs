@@ -65,8 +65,8 @@ impl<'a> Field<'a> {
                 .any(|r| last.ident == r)
         });
         match (self.sea_orm.ignore, relation) {
-            (true, _) => Some("it has `#[sea_orm(ignore)]`"),
-            (false, true) => Some("it is a relation"),
+            (true, _) => Some("it has `#[sea_orm(ignore)]`: remove that or"),
+            (false, true) => Some("it is a relation: remove"),
             (false, false) => None,
         }
     }

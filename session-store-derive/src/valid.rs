@@ -162,10 +162,7 @@ fn column<'a>(field: &'a Field<'a>, faults: &mut Faults) -> Option<Column<'a>> {
         let words = claims.iter().map(|claim| &claim.word);
         let default = default.iter().map(|default| &default.word);
         for word in words.chain(default).chain(index) {
-            faults.at(
-                word,
-                format!("this field is no column, {why}: remove `{word}`"),
-            );
+            faults.at(word, format!("this field is no column, {why} `{word}`"));
         }
         return None;
     }

@@ -86,6 +86,10 @@ pub mod guide {
     pub mod recipes {}
 
     #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+    #[doc = include_str!("../docs/migrations.md")]
+    pub mod migrations {}
+
+    #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
     #[doc = include_str!("../docs/pruning.md")]
     pub mod pruning {}
 

@@ -8,7 +8,9 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement,
+};
 
 pub const POSTGRES_URL: &str = "SESSION_STORE_POSTGRES_URL";
 pub const MARIADB_URL: &str = "SESSION_STORE_MARIADB_URL";
@@ -83,6 +85,29 @@ pub fn server(variable: &'static str) -> Option<String> {
         );
     }
     None
+}
+
+/// The URL of the server that a database is on.
+pub(crate) fn server_of(db: &DatabaseConnection) -> Option<String> {
+    match db.get_database_backend() {
+        DbBackend::Postgres => server(POSTGRES_URL),
+        _ => server(MARIADB_URL),
+    }
+}
+
+/// The URL of a test's database on a server, for connections of another kind.
+pub async fn url_of(db: &DatabaseConnection) -> String {
+    let backend = db.get_database_backend();
+    let current = match backend {
+        DbBackend::Postgres => "SELECT current_database()::text AS name",
+        _ => "SELECT DATABASE() AS name",
+    };
+    let select = Statement::from_string(backend, current);
+    let row = db.query_one_raw(select).await.expect("it answers");
+    let name: Option<String> = row.and_then(|row| row.try_get("", "name").ok());
+    let server = server_of(db).expect("the database is on it");
+    let (server, _) = server.rsplit_once('/').expect("the URL names a database");
+    format!("{server}/{}", name.expect("it has a name"))
 }
 
 async fn connect(url: &str, connections: u32) -> DatabaseConnection {

@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
-use crate::database::{MARIADB_URL, POSTGRES_URL, server};
+use crate::database::{server_of, url_of};
 
 /// Ends the connections to a database of a server, from another one.
 #[derive(Debug)]
@@ -15,20 +15,13 @@ pub struct Killer {
 
 impl Killer {
     pub async fn of(db: &DatabaseConnection) -> Self {
-        let backend = db.get_database_backend();
-        let (variable, current) = if backend == DbBackend::Postgres {
-            (POSTGRES_URL, "current_database()")
-        } else {
-            (MARIADB_URL, "DATABASE()")
-        };
-        let select = Statement::from_string(backend, format!("SELECT {current} AS name"));
-        let row = db.query_one_raw(select).await.unwrap().unwrap();
-        let server = server(variable).unwrap();
-        let name: String = row.try_get("", "name").unwrap();
+        let url = url_of(db).await;
+        let (_, name) = url.rsplit_once('/').unwrap();
+        let server = server_of(db).unwrap();
         Self {
-            url: format!("{}/{name}", server.rsplit_once('/').unwrap().0),
             connection: Database::connect(server).await.unwrap(),
-            name,
+            name: name.to_owned(),
+            url,
         }
     }
 
