@@ -264,7 +264,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     }
 
     /// Takes the time from `clock` instead of the system, to let sessions expire in a test without
-    /// waiting.
+    /// waiting. (The end of a session that is *saved* is tower-sessions' to say, which takes it from
+    /// the system's clock: see [testing](crate::guide::testing).)
     ///
     /// # Examples
     ///

@@ -126,10 +126,10 @@ async fn a_session_that_ends_within_the_bound_is_not_served(db: DatabaseConnecti
     store.create_table().await.unwrap();
     let cached = Cached::new(store, StdDuration::from_secs(60));
     let mut session = record(OffsetDateTime::now_utc(), []);
-    session.expiry_date = OffsetDateTime::now_utc() + Duration::milliseconds(300);
+    session.expiry_date = OffsetDateTime::now_utc() + Duration::seconds(2);
     cached.create(&mut session).await.unwrap();
     assert!(cached.load(&session.id).await.unwrap().is_some());
-    tokio::time::sleep(StdDuration::from_millis(350)).await;
+    tokio::time::sleep(StdDuration::from_millis(2_050)).await;
     assert_eq!(cached.load(&session.id).await.unwrap(), None);
 }
 

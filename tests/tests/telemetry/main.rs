@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use axum::Router;
 use axum::routing::get;
@@ -19,6 +19,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 // On one thread, because a recorder and a subscriber belong to a thread.
 on_every_database!(one_thread:
@@ -54,6 +55,7 @@ mod session {
 type Store = SeaOrmStore<session::Model>;
 
 async fn open(db: DatabaseConnection, clock: &Clock) -> Store {
+    watched();
     let store = Store::new(db)
         .with_life(Duration::HOUR)
         .with_clock(clock.reader());
@@ -63,9 +65,14 @@ async fn open(db: DatabaseConnection, clock: &Clock) -> Store {
 
 type Fields = BTreeMap<&'static str, String>;
 
-/// The fields of the store's spans, in the order in which these began.
-#[derive(Clone, Default)]
-struct Spans(Arc<Mutex<Vec<(u64, Fields)>>>);
+thread_local! {
+    /// The fields of the spans of this thread's test, in the order in which they began.
+    static SPANS: RefCell<Vec<(u64, Fields)>> = RefCell::default();
+}
+
+/// One for all threads, set before the first span: a subscriber of each thread's own can miss one that
+/// another thread is the first to meet.
+struct Spans;
 
 struct Set<'a>(&'a mut Fields);
 
@@ -85,74 +92,78 @@ impl<S: Subscriber> Layer<S> for Spans {
             assert_eq!(*span.metadata().level(), Level::DEBUG);
             let mut fields = Fields::new();
             span.record(&mut Set(&mut fields));
-            self.0.lock().unwrap().push((id.into_u64(), fields));
+            SPANS.with_borrow_mut(|spans| spans.push((id.into_u64(), fields)));
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        let mut spans = self.0.lock().unwrap();
-        // An id is used again when its span is over.
-        let span = spans.iter_mut().rev().find(|(of, _)| *of == id.into_u64());
-        if let Some((_, fields)) = span {
-            values.record(&mut Set(fields));
-        }
-    }
-}
-
-impl Spans {
-    /// As `operation rows outcome`.
-    fn told(&self) -> Vec<String> {
-        let mut spans = self.0.lock().unwrap();
-        let told = spans.drain(..).map(|(_, fields)| {
-            let rows = fields.get("rows").map_or("-", String::as_str);
-            format!("{} {rows} {}", fields["operation"], fields["outcome"])
+        SPANS.with_borrow_mut(|spans| {
+            // An id is used again when its span is over.
+            let span = spans.iter_mut().rev().find(|(of, _)| *of == id.into_u64());
+            if let Some((_, fields)) = span {
+                values.record(&mut Set(fields));
+            }
         });
-        told.collect()
     }
 }
 
-fn watched() -> (Spans, tracing::subscriber::DefaultGuard) {
-    let spans = Spans::default();
-    let subscriber = tracing_subscriber::registry().with(spans.clone());
-    (spans, tracing::subscriber::set_default(subscriber))
+fn watched() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing_subscriber::registry().with(Spans).init());
+}
+
+/// The spans since the last call.
+fn spans() -> Vec<Fields> {
+    let spans = SPANS.take().into_iter();
+    spans.map(|(_, fields)| fields).collect()
+}
+
+/// As `operation rows outcome`.
+fn told() -> Vec<String> {
+    let told = spans().into_iter().map(|fields| {
+        let rows = fields.get("rows").map_or("-", String::as_str);
+        format!("{} {rows} {}", fields["operation"], fields["outcome"])
+    });
+    told.collect()
 }
 
 async fn each_statement_has_a_span(db: DatabaseConnection) {
     let clock = Clock::new();
     let store = open(db, &clock).await;
-    let (spans, _guard) = watched();
+    // Those of opening are not looked at.
+    spans();
 
     let mut session = record(clock.now(), []);
     store.create(&mut session).await.unwrap();
-    assert_eq!(spans.told(), ["create 1 ok"]);
+    assert_eq!(told(), ["create 1 ok"]);
     store.save(&session).await.unwrap();
-    assert_eq!(spans.told(), ["save 1 ok"]);
+    assert_eq!(told(), ["save 1 ok"]);
     store.load(&session.id).await.unwrap();
-    assert_eq!(spans.told(), ["load 1 ok"]);
+    assert_eq!(told(), ["load 1 ok"]);
     clock.advance(Duration::minutes(30));
     store.load(&session.id).await.unwrap();
-    assert_eq!(spans.told(), ["load 1 ok", "touch 1 ok"]);
+    assert_eq!(told(), ["load 1 ok", "touch 1 ok"]);
     store.find(&session.id).await.unwrap();
     store.count().await.unwrap();
-    assert_eq!(spans.told(), ["find 1 ok", "count 1 ok"]);
+    assert_eq!(told(), ["find 1 ok", "count 1 ok"]);
     store.delete(&session.id).await.unwrap();
-    assert_eq!(spans.told(), ["delete 1 ok"]);
+    assert_eq!(told(), ["delete 1 ok"]);
     store.load(&session.id).await.unwrap();
     store.save(&session).await.unwrap_err();
-    assert_eq!(spans.told(), ["load 0 none", "save 0 none"]);
+    assert_eq!(told(), ["load 0 none", "save 0 none"]);
 
     store.create(&mut session).await.unwrap();
     clock.advance(Duration::DAY);
     store.prune().await.unwrap();
     assert_eq!(
-        spans.told(),
+        told(),
         ["create 1 ok", "prune_find 1 ok", "prune_delete 1 ok"]
     );
     store.clear().await.unwrap();
     store.health().await.unwrap();
     store.has_expire_index().await.unwrap();
     assert_eq!(
-        spans.told(),
+        told(),
         ["clear 0 none", "health 0 none", "check_index 1 ok"]
     );
 }
@@ -173,7 +184,8 @@ async fn the_span_of_a_statement_tells_its_retries(db: DatabaseConnection) {
     let mut options = connect_options(&killer.url);
     options.max_connections(1);
     let store = open(Database::connect(options).await.unwrap(), &Clock::new()).await;
-    let (spans, _guard) = watched();
+    // Those of opening are not looked at.
+    spans();
     let metrics = Metrics::new();
     let _recorder = metrics.record();
 
@@ -181,10 +193,10 @@ async fn the_span_of_a_statement_tells_its_retries(db: DatabaseConnection) {
     killer.kill().await;
     store.count().await.unwrap();
 
-    let spans = spans.0.lock().unwrap();
-    let retries: Vec<_> = spans.iter().map(|(_, fields)| &fields["retries"]).collect();
+    let spans = spans();
+    let retries: Vec<_> = spans.iter().map(|fields| &fields["retries"]).collect();
     assert_eq!(retries, ["0", "1"]);
-    for (_, fields) in &*spans {
+    for fields in &spans {
         assert_eq!(fields["backend"], backend(&db));
         assert_eq!(fields["table"], "session");
     }
@@ -199,9 +211,9 @@ async fn the_span_of_a_statement_tells_its_retries(db: DatabaseConnection) {
 
 async fn a_refused_statement_is_an_error(db: DatabaseConnection) {
     let store = Store::new(db);
-    let (spans, _guard) = watched();
+    watched();
     store.count().await.unwrap_err();
-    assert_eq!(spans.told(), ["count - error"]);
+    assert_eq!(told(), ["count - error"]);
 }
 
 /// A metric's name and labels.
