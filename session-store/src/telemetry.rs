@@ -70,6 +70,7 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn new(operation: Operation, target: Target) -> Self {
         let span = tracing::debug_span!(
+            target: "session_store",
             "session_store",
             operation = operation.name,
             backend = target.backend(),

@@ -87,7 +87,7 @@ impl Visit for Set<'_> {
 
 impl<S: Subscriber> Layer<S> for Spans {
     fn on_new_span(&self, span: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
-        if span.metadata().target().starts_with("session_store") {
+        if span.metadata().target() == "session_store" {
             assert_eq!(span.metadata().name(), "session_store");
             assert_eq!(*span.metadata().level(), Level::DEBUG);
             let mut fields = Fields::new();
