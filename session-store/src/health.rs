@@ -37,7 +37,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Ok(()) }
     /// ```
     pub async fn health(&self) -> Result<()> {
-        let Err(source) = self.read_no_row(Column::<M>::iter()).await else {
+        // Not the iterator itself, which would be held while the database is waited for: not each is
+        // `Send`.
+        let all: Vec<Column<M>> = Column::<M>::iter().collect();
+        let Err(source) = self.read_no_row(&all).await else {
             return Ok(());
         };
         // A database that does not answer is not asked again: it takes as long each time.
@@ -45,10 +48,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
             return Err(source);
         }
         // A table that cannot be read is told by the database in words of its own.
-        self.read_no_row([]).await?;
+        self.read_no_row(&[]).await?;
         let mut columns = Vec::new();
-        for column in Column::<M>::iter() {
-            if self.read_no_row([column]).await.is_err() {
+        for column in all {
+            if self.read_no_row(&[column]).await.is_err() {
                 columns.push(column.as_str().to_owned());
             }
         }
@@ -62,11 +65,11 @@ impl<M: SessionModel> SeaOrmStore<M> {
         }
     }
 
-    async fn read_no_row(&self, columns: impl IntoIterator<Item = Column<M>>) -> Result<()> {
+    async fn read_no_row(&self, columns: &[Column<M>]) -> Result<()> {
         let select = M::Entity::find()
             .select_only()
             .expr_as(Expr::val(1), "one")
-            .columns(columns)
+            .columns(columns.iter().copied())
             .limit(0)
             .into_query();
         self.query_all(Operation::HEALTH, &select).await?;

@@ -23,9 +23,13 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// [`Error::Disconnected`](crate::Error::Disconnected) or
     /// [`Error::Database`](crate::Error::Database), for example if a table that a foreign key
-    /// refers to does not exist yet.
+    /// refers to does not exist yet. [`Error::Columns`](crate::Error::Columns) if the table is there
+    /// without some of the entity's columns; it gets no index then.
     pub async fn create_table(&self) -> Result<()> {
         self.create(Operation::CREATE_TABLE, &self.table()).await?;
+        // SQLite takes the quoted name of a column that is not there for text, and makes an index of
+        // that, which stays when the column comes.
+        self.health().await?;
         let entity = M::Entity::default();
         for index in self.indexes() {
             if !self.has_index(&index).await? {

@@ -1,74 +1,162 @@
-//! Entities that `sea-orm-cli` has generated from tables that were there, made session stores.
+//! Entities as sea-orm-cli 2.0 generates them from tables that are there, `generated/*.sql`, with as
+//! few edits as make them session stores; each is marked `Edited`.
+//!
+//! ```sh
+//! sea-orm-cli generate entity --database-schema shop --with-prelude none \
+//!     --model-extra-derives session_store::SessionModel \
+//!     --enum-extra-derives serde::Serialize,serde::Deserialize
+//! ```
+//!
+//! `blob_session` with `--date-time-crate time` too.
 
-mod from_mysql;
-mod from_postgres;
-mod from_sqlite;
+mod mysql;
+mod postgres;
+mod sqlite;
 
-use sea_orm::{ColumnTrait, ConnectOptions, Database, DatabaseConnection, DbBackend};
+use sea_orm::{ColumnTrait, Condition, ConnectOptions, Database, DatabaseConnection};
 use serde_json::json;
-use session_store::SessionModel;
-use tests::database::{execute, url_of};
-use tests::{on_every_database, record};
-use time::{Duration, OffsetDateTime};
+use session_store::{SeaOrmStore, SessionModel};
+use tests::database::{POSTGRES_URL, execute, server};
+use tests::{Clock, on_database, record};
+use time::Duration;
 use tower_sessions::SessionStore;
 
-on_every_database!(a_generated_entity_is_a_store_over_the_table_it_was_generated_from);
+use crate::table::texts;
 
-async fn a_generated_entity_is_a_store_over_the_table_it_was_generated_from(
-    db: DatabaseConnection,
-) {
-    match db.get_database_backend() {
-        DbBackend::Sqlite => {
-            execute(&db, from_sqlite::TABLE).await;
-            works(&from_sqlite::visits::Store::new(db)).await;
-        }
-        DbBackend::MySql => {
-            execute(&db, from_mysql::TABLE).await;
-            let store = from_mysql::visits::Store::new(db);
-            works(&store).await;
-            use from_mysql::sea_orm_active_enums::Device;
-            create(&store).await;
-            let of_phones = from_mysql::visits::Column::Device.eq(Device::Phone);
-            assert_eq!(store.revoke(of_phones).await.unwrap(), 1);
-        }
-        _ => {
-            execute(&db, from_postgres::TABLE).await;
-            // SeaORM names the enum's type without its schema.
-            let mut options = ConnectOptions::new(url_of(&db).await);
-            options.set_schema_search_path("web");
-            let store =
-                from_postgres::visits::Store::new(Database::connect(options).await.unwrap());
-            works(&store).await;
-            use from_postgres::sea_orm_active_enums::Device;
-            create(&store).await;
-            let of_phones = from_postgres::visits::Column::Device.eq(Device::Phone);
-            assert_eq!(store.revoke(of_phones).await.unwrap(), 1);
-        }
-    }
-}
+on_database!(
+    on_postgres, Postgres, (flavor = "multi_thread", worker_threads = 2) []
+    an_entity_generated_from_a_postgresql_table_is_a_session_store,
+    an_enum_of_a_schema_outside_the_search_path_is_not_found
+);
 
-async fn create<M: SessionModel>(
-    store: &session_store::SeaOrmStore<M>,
-) -> tower_sessions::session::Record {
-    let data = [("user_id", json!(7)), ("device", json!("phone"))];
-    let mut session = record(OffsetDateTime::now_utc(), data);
-    store.create(&mut session).await.unwrap();
-    session
-}
+on_database!(
+    on_mariadb, MariaDb, (flavor = "multi_thread", worker_threads = 2) []
+    an_entity_generated_from_a_mysql_table_is_a_session_store
+);
 
-async fn works<M: SessionModel>(store: &session_store::SeaOrmStore<M>) {
+on_database!(
+    on_sqlite, SqliteFile, (flavor = "multi_thread", worker_threads = 2) []
+    an_entity_generated_from_an_sqlite_table_is_a_session_store
+);
+
+/// Creates, loads, saves, slides, finds and ends sessions in the table.
+async fn is_a_session_store<M: SessionModel>(db: &DatabaseConnection, staff: Condition) {
+    let clock = Clock::new();
+    let store = SeaOrmStore::<M>::new(db.clone())
+        .with_clock(clock.reader())
+        .with_life(Duration::hours(1));
     store.health().await.unwrap();
-    assert!(store.has_expire_index().await.unwrap());
-    // Nothing is missing, nothing is changed.
+    // The table that is there stays as it is, and gets the index that pruning needs.
     store.create_table().await.unwrap();
-    let mut session = create(store).await;
-    session.data.insert("cart".into(), json!(["tea"]));
-    store.save(&session).await.unwrap();
-    let loaded = store.load(&session.id).await.unwrap().unwrap();
-    assert_eq!(loaded.data, session.data);
-    let later = store
-        .clone()
-        .with_clock(|| OffsetDateTime::now_utc() + Duration::DAY);
-    assert_eq!(later.load(&session.id).await.unwrap(), None);
-    assert_eq!(later.prune().await.unwrap(), 1);
+    assert!(store.has_expire_index().await.unwrap());
+
+    let mut visitor = record(clock.now(), [("cart", json!([1, {"n": 2.5}]))]);
+    let mut worker = record(
+        clock.now(),
+        [
+            ("kind", json!("Staff")),
+            ("type", json!("staff")),
+            ("user_id", json!(7)),
+            ("user_agent", json!("a browser")),
+        ],
+    );
+    store.create(&mut visitor).await.unwrap();
+    store.create(&mut worker).await.unwrap();
+    for session in [&visitor, &worker] {
+        let loaded = store.load(&session.id).await.unwrap();
+        assert_eq!(loaded.as_ref(), Some(session));
+    }
+    visitor.data.insert("seen".into(), json!(true));
+    store.save(&visitor).await.unwrap();
+
+    clock.advance(Duration::minutes(40));
+    for session in [&mut visitor, &mut worker] {
+        let loaded = store.load(&session.id).await.unwrap().unwrap();
+        assert_eq!(loaded.data, session.data);
+        session.expiry_date = clock.now() + Duration::hours(1);
+        assert_eq!(loaded.expiry_date, session.expiry_date);
+    }
+
+    clock.advance(Duration::minutes(40));
+    assert_eq!(store.count().await.unwrap(), 2);
+    assert_eq!(store.revoke(staff).await.unwrap(), 1);
+    assert_eq!(store.load(&worker.id).await.unwrap(), None);
+    assert!(store.load(&visitor.id).await.unwrap().is_some());
+
+    clock.advance(Duration::hours(2));
+    assert_eq!(store.load(&visitor.id).await.unwrap(), None);
+    assert_eq!(store.prune().await.unwrap(), 1);
+}
+
+async fn an_entity_generated_from_a_postgresql_table_is_a_session_store(db: DatabaseConnection) {
+    use postgres::sea_orm_active_enums::Kind;
+    use postgres::{blob_session, web_session};
+
+    execute(&db, include_str!("generated/postgres.sql")).await;
+    let db = searching(&db, "shop, public").await;
+    let staff = Condition::all()
+        .add(web_session::Column::Kind.eq(Kind::Staff))
+        .add(web_session::Column::UserId.eq(7))
+        .add(web_session::Column::UserAgent.eq("a browser"))
+        .add(web_session::Column::CreatedAt.is_not_null());
+    is_a_session_store::<web_session::Model>(&db, staff).await;
+    let staff = Condition::all().add(blob_session::Column::Type.eq("staff"));
+    is_a_session_store::<blob_session::Model>(&db, staff).await;
+    db.close().await.unwrap();
+}
+
+/// SeaORM writes an enum with a cast to its name alone, without the schema.
+async fn an_enum_of_a_schema_outside_the_search_path_is_not_found(db: DatabaseConnection) {
+    execute(&db, include_str!("generated/postgres.sql")).await;
+    let store = SeaOrmStore::<postgres::web_session::Model>::new(db);
+    let error = store
+        .create(&mut record(Clock::new().now(), []))
+        .await
+        .unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains(r#"type "kind" does not exist"#),
+        "{message}"
+    );
+}
+
+/// The same database by a connection of its own that looks for names in these schemas.
+async fn searching(db: &DatabaseConnection, schemas: &str) -> DatabaseConnection {
+    let name = texts(db, "SELECT current_database()::text AS line")
+        .await
+        .remove(0);
+    let url = server(POSTGRES_URL).unwrap();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    let mut options = ConnectOptions::new(format!("{server}/{name}"));
+    options.set_schema_search_path(schemas);
+    Database::connect(options).await.unwrap()
+}
+
+async fn an_entity_generated_from_a_mysql_table_is_a_session_store(db: DatabaseConnection) {
+    use mysql::sea_orm_active_enums::Kind;
+    use mysql::{blob_session, web_session};
+
+    execute(&db, include_str!("generated/mysql.sql")).await;
+    let staff = Condition::all()
+        .add(web_session::Column::Kind.eq(Kind::Staff))
+        .add(web_session::Column::UserId.eq(7))
+        .add(web_session::Column::UserAgent.eq("a browser"))
+        .add(web_session::Column::CreatedAt.is_not_null());
+    is_a_session_store::<web_session::Model>(&db, staff).await;
+    let staff = Condition::all().add(blob_session::Column::Type.eq("staff"));
+    is_a_session_store::<blob_session::Model>(&db, staff).await;
+}
+
+async fn an_entity_generated_from_an_sqlite_table_is_a_session_store(db: DatabaseConnection) {
+    use sqlite::{blob_session, web_session};
+
+    execute(&db, include_str!("generated/sqlite.sql")).await;
+    let staff = Condition::all()
+        .add(web_session::Column::Kind.eq("Staff"))
+        .add(web_session::Column::UserId.eq(7))
+        .add(web_session::Column::UserAgent.eq("a browser"))
+        .add(web_session::Column::CreatedAt.is_not_null());
+    is_a_session_store::<web_session::Model>(&db, staff).await;
+    let staff = Condition::all().add(blob_session::Column::Type.eq("staff"));
+    is_a_session_store::<blob_session::Model>(&db, staff).await;
 }

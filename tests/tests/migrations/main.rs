@@ -1,7 +1,8 @@
-//! The table through its life: made by a migration, changed by another, synchronized, generated from,
-//! and taken over from another store.
+//! What `session-store/docs/migrations.md` says, on every database.
 
+mod column;
 mod generated;
-mod migrator;
+mod migration;
+mod sqlx_store;
 mod sync;
-mod takeover;
+mod table;

@@ -1,114 +1,171 @@
-//! The table and SeaORM's schema sync.
+//! The table by `SeaORM`'s schema sync.
 
-use sea_orm::{DatabaseConnection, DbBackend, EntityTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait};
 use serde_json::json;
-use session_store::SeaOrmStore;
-use tests::{on_every_database, record};
-use time::OffsetDateTime;
+use session_store::{Error, SeaOrmStore, SessionModel};
+use tests::{Clock, on_every_database, record};
 use tower_sessions::SessionStore;
 
-on_every_database!(
-    schema_sync_adds_a_column_to_the_table_that_the_store_has_made,
-    schema_sync_leaves_the_stores_own_columns_as_they_are,
-    create_table_adds_the_index_to_a_table_that_schema_sync_has_made,
-    on_mysql_schema_sync_alone_makes_an_end_of_whole_seconds,
-);
+use crate::table::table;
 
-mod before {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
+macro_rules! entity {
+    ($name:ident { $($field:tt)* }) => {
+        mod $name {
+            #![allow(dead_code)] // The derived `Store` of one.
 
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "session")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
-        pub sess: Json,
-        pub expire: TimeDateTimeWithTimeZone,
-    }
+            use sea_orm::entity::prelude::*;
+            use session_store::SessionModel;
 
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
+            #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
+            #[sea_orm(table_name = "session")]
+            pub struct Model {
+                #[sea_orm(primary_key, auto_increment = false)]
+                pub sid: String,
+                pub sess: String,
+                pub expire: TimeDateTimeWithTimeZone,
+                $($field)*
+            }
 
-    impl ActiveModelBehavior for ActiveModel {}
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl ActiveModelBehavior for ActiveModel {}
+        }
+    };
 }
 
-mod after {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
+entity!(before {});
 
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "session")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
-        pub sess: Json,
-        pub expire: TimeDateTimeWithTimeZone,
+entity!(
+    after {
         #[session(index)]
         pub user_id: Option<i32>,
+        #[sea_orm(column_type = "Text", nullable)]
+        pub user_agent: Option<String>,
     }
+);
 
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-async fn sync<E: EntityTrait>(db: &DatabaseConnection, entity: E) {
-    let schema = db.get_schema_builder().register(entity);
-    schema.sync(db).await.unwrap();
-}
-
-async fn schema_sync_adds_a_column_to_the_table_that_the_store_has_made(db: DatabaseConnection) {
-    let store = before::Store::new(db.clone());
-    // At the start of the application, each time.
-    for _ in 0..2 {
-        store.create_table().await.unwrap();
-        sync(&db, before::Entity).await;
+entity!(
+    required {
+        #[session(default)]
+        pub visits: i32,
     }
-    let mut session = record(OffsetDateTime::now_utc(), [("user_id", json!(7))]);
-    store.create(&mut session).await.unwrap();
+);
 
-    let store = after::Store::new(db.clone());
-    for _ in 0..2 {
-        sync(&db, after::Entity).await;
-        store.create_table().await.unwrap();
-    }
+on_every_database!(
+    table_then_sync_then_create_table_makes_the_table_that_create_table_makes,
+    a_second_sync_changes_nothing,
+    sync_adds_a_column_and_sessions_stay,
+    sync_alone_makes_no_index_for_pruning_and_narrow_columns_on_mysql,
+    create_table_before_sync_names_the_missing_columns_and_makes_no_index,
+    sync_adds_no_required_column_where_sessions_are_but_on_mysql,
+);
+
+/// What the guide recommends.
+async fn synced<M: SessionModel>(db: &DatabaseConnection) -> Result<SeaOrmStore<M>, DbErr> {
+    let store = SeaOrmStore::<M>::new(db.clone());
+    db.execute(&store.table()).await?;
+    sync::<M>(db).await?;
+    store.create_table().await.unwrap();
     store.health().await.unwrap();
-    assert!(store.has_expire_index().await.unwrap());
-    let session = store.load(&session.id).await.unwrap().unwrap();
+    Ok(store)
+}
+
+async fn sync<M: SessionModel>(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let entity = M::Entity::default();
+    db.get_schema_builder().register(entity).sync(db).await
+}
+
+async fn table_then_sync_then_create_table_makes_the_table_that_create_table_makes(
+    db: DatabaseConnection,
+) {
+    synced::<after::Model>(&db).await.unwrap();
+    let made = table(&db, "session").await;
+    tests::database::execute(&db, "DROP TABLE session").await;
+    SeaOrmStore::<after::Model>::new(db.clone())
+        .create_table()
+        .await
+        .unwrap();
+    assert_eq!(table(&db, "session").await, made);
+}
+
+async fn a_second_sync_changes_nothing(db: DatabaseConnection) {
+    synced::<after::Model>(&db).await.unwrap();
+    let made = table(&db, "session").await;
+    synced::<after::Model>(&db).await.unwrap();
+    assert_eq!(table(&db, "session").await, made);
+}
+
+async fn sync_adds_a_column_and_sessions_stay(db: DatabaseConnection) {
+    let old = synced::<before::Model>(&db).await.unwrap();
+    let mut session = record(
+        Clock::new().now(),
+        [("user_id", json!(7)), ("user_agent", json!("a browser"))],
+    );
+    old.create(&mut session).await.unwrap();
+    let store = synced::<after::Model>(&db).await.unwrap();
+    assert_eq!(
+        store.load(&session.id).await.unwrap(),
+        Some(session.clone())
+    );
     store.save(&session).await.unwrap();
     let row = store.find(&session.id).await.unwrap().unwrap();
     assert_eq!(row.user_id, Some(7));
+    assert_eq!(row.user_agent.as_deref(), Some("a browser"));
+    let lines = table(&db, "session").await;
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("idx-session-user_id")),
+        "{lines:?}"
+    );
+    // Sync takes no column away, so the old application goes on.
+    synced::<before::Model>(&db).await.unwrap();
+    assert_eq!(old.load(&session.id).await.unwrap(), Some(session));
+    assert_eq!(table(&db, "session").await, lines);
 }
 
-async fn ends_to_the_microsecond(store: &SeaOrmStore<before::Model>) -> bool {
-    let mut session = record(OffsetDateTime::now_utc(), []);
-    let end = session.expiry_date.replace_microsecond(123_456).unwrap();
-    session.expiry_date = end;
-    store.create(&mut session).await.unwrap();
-    store.find(&session.id).await.unwrap().unwrap().expire == end
-}
-
-async fn schema_sync_leaves_the_stores_own_columns_as_they_are(db: DatabaseConnection) {
+async fn sync_alone_makes_no_index_for_pruning_and_narrow_columns_on_mysql(db: DatabaseConnection) {
+    sync::<before::Model>(&db).await.unwrap();
     let store = before::Store::new(db.clone());
-    store.create_table().await.unwrap();
-    sync(&db, before::Entity).await;
-    assert!(ends_to_the_microsecond(&store).await);
-}
-
-async fn create_table_adds_the_index_to_a_table_that_schema_sync_has_made(db: DatabaseConnection) {
-    sync(&db, before::Entity).await;
-    let store = before::Store::new(db.clone());
+    store.health().await.unwrap();
     assert!(!store.has_expire_index().await.unwrap());
-    store.create_table().await.unwrap();
-    assert!(store.has_expire_index().await.unwrap());
+    if db.get_database_backend() == DbBackend::MySql {
+        let lines = table(&db, "session").await;
+        for narrow in ["expire timestamp NO", "sess varchar(255) NO"] {
+            let found = lines.iter().any(|line| line.starts_with(narrow));
+            assert!(found, "{narrow}: {lines:?}");
+        }
+    }
 }
 
-/// Why the store makes the table first.
-async fn on_mysql_schema_sync_alone_makes_an_end_of_whole_seconds(db: DatabaseConnection) {
-    sync(&db, before::Entity).await;
-    let is_mysql = db.get_database_backend() == DbBackend::MySql;
-    let store = before::Store::new(db);
-    assert_eq!(ends_to_the_microsecond(&store).await, !is_mysql);
+async fn create_table_before_sync_names_the_missing_columns_and_makes_no_index(
+    db: DatabaseConnection,
+) {
+    synced::<before::Model>(&db).await.unwrap();
+    let lines = table(&db, "session").await;
+    let store = after::Store::new(db.clone());
+    match store.create_table().await {
+        Err(Error::Columns { columns, .. }) => assert_eq!(columns, ["user_id", "user_agent"]),
+        outcome => panic!("{outcome:?}"),
+    }
+    assert_eq!(table(&db, "session").await, lines);
+    synced::<after::Model>(&db).await.unwrap();
+}
+
+async fn sync_adds_no_required_column_where_sessions_are_but_on_mysql(db: DatabaseConnection) {
+    let old = synced::<before::Model>(&db).await.unwrap();
+    let mut session = record(Clock::new().now(), []);
+    old.create(&mut session).await.unwrap();
+    match synced::<required::Model>(&db).await {
+        // It fills the rows with zero.
+        Ok(store) => {
+            assert_eq!(db.get_database_backend(), DbBackend::MySql);
+            let row = store.find(&session.id).await.unwrap().unwrap();
+            assert_eq!(row.visits, 0);
+        }
+        Err(_) => assert_ne!(db.get_database_backend(), DbBackend::MySql),
+    }
+    assert_eq!(old.load(&session.id).await.unwrap(), Some(session));
+    assert_eq!(before::Entity::find().all(&db).await.unwrap().len(), 1);
 }
