@@ -273,6 +273,10 @@ impl<M: SessionModel> PruneBatches<M> {
     /// Deletes the next batch and returns how many rows that were; `None` if nothing is left that had
     /// expired when the prune began.
     ///
+    /// A batch of which nothing could be deleted is the last too: another prune is ahead of this one,
+    /// or the database keeps the rows (by a policy, or a trigger) and would give them again without
+    /// end.
+    ///
     /// # Errors
     ///
     /// [`Error::Disconnected`](crate::Error::Disconnected) or
@@ -296,7 +300,7 @@ impl<M: SessionModel> PruneBatches<M> {
         let found = batch.sids.len();
         let rows = pruner.delete(batch.sids, *now).await?;
         metrics::rows_pruned(pruner.store.target(), rows);
-        self.is_done = found < pruner.batch_size as usize;
+        self.is_done = found < pruner.batch_size as usize || rows == 0;
         self.from = batch.last_end;
         Ok((found > 0).then_some(rows))
     }

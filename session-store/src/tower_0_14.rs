@@ -1,7 +1,5 @@
 //! The traits of tower-sessions 0.14, over those of today.
 
-use std::mem;
-
 use async_trait::async_trait;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{self, SessionStore};
@@ -16,23 +14,18 @@ use crate::store::SeaOrmStore;
 #[async_trait]
 impl<M: SessionModel> SessionStore0_14 for SeaOrmStore<M> {
     async fn create(&self, record: &mut session::Record) -> Result<()> {
-        let mut today = Record {
-            id: Id(record.id.0),
-            data: mem::take(&mut record.data),
-            expiry_date: record.expiry_date,
-        };
-        let created = SessionStore::create(self, &mut today).await;
+        let mut today = of_today(record);
+        SessionStore::create(self, &mut today)
+            .await
+            .map_err(error)?;
         *record = of_0_14(today);
-        created.map_err(error)
+        Ok(())
     }
 
     async fn save(&self, record: &session::Record) -> Result<()> {
-        let record = Record {
-            id: Id(record.id.0),
-            data: record.data.clone(),
-            expiry_date: record.expiry_date,
-        };
-        SessionStore::save(self, &record).await.map_err(error)
+        SessionStore::save(self, &of_today(record))
+            .await
+            .map_err(error)
     }
 
     async fn load(&self, id: &session::Id) -> Result<Option<session::Record>> {
@@ -51,6 +44,14 @@ impl<M: SessionModel> ExpiredDeletion for SeaOrmStore<M> {
         session_store::ExpiredDeletion::delete_expired(self)
             .await
             .map_err(error)
+    }
+}
+
+fn of_today(record: &session::Record) -> Record {
+    Record {
+        id: Id(record.id.0),
+        data: record.data.clone(),
+        expiry_date: record.expiry_date,
     }
 }
 

@@ -22,6 +22,7 @@ on_every_database_and_kind!(
 on_every_database!(
     a_prune_can_be_ended_after_any_batch,
     a_prune_by_batches_goes_on_after_an_error,
+    a_prune_ends_where_the_database_keeps_the_rows,
     what_expires_during_a_prune_is_left_to_the_next,
     several_prunes_at_once_are_harmless,
     a_session_touched_during_a_prune_is_not_pruned,
@@ -124,6 +125,30 @@ async fn a_prune_by_batches_goes_on_after_an_error(db: DatabaseConnection) {
     assert_eq!(batches.next().await.unwrap(), Some(2));
     assert_eq!(batches.next().await.unwrap(), Some(1));
     assert_eq!(batches.next().await.unwrap(), None);
+}
+
+async fn a_prune_ends_where_the_database_keeps_the_rows(db: DatabaseConnection) {
+    let (store, clock) = store::<Model>(db).await;
+    create(&store, &vec![clock.now() + Duration::HOUR; 5]).await;
+    clock.advance(Duration::hours(2));
+    let keeps: &[&str] = match store.db().get_database_backend() {
+        DbBackend::Sqlite => &["CREATE TRIGGER keeps BEFORE DELETE ON session \
+             BEGIN SELECT RAISE(IGNORE); END"],
+        DbBackend::Postgres => &[
+            "CREATE FUNCTION keeps() RETURNS trigger LANGUAGE plpgsql \
+             AS 'BEGIN RETURN NULL; END'",
+            "CREATE TRIGGER keeps BEFORE DELETE ON session \
+             FOR EACH ROW EXECUTE FUNCTION keeps()",
+        ],
+        _ => return, // MariaDB says an error.
+    };
+    for statement in keeps {
+        execute(store.db(), statement).await;
+    }
+    let mut batches = store.pruner().batch_size(2).batches();
+    assert_eq!(batches.next().await.unwrap(), Some(0));
+    assert_eq!(batches.next().await.unwrap(), None);
+    assert_eq!(rows(&store).await, 5);
 }
 
 async fn what_expires_during_a_prune_is_left_to_the_next(db: DatabaseConnection) {

@@ -2,6 +2,7 @@
 //! promises.
 
 use std::convert::Infallible;
+use std::task::{Context, Waker};
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -20,6 +21,7 @@ on_every_database!(
     a_save_of_0_14_does_not_bring_back_a_deleted_session,
     a_load_of_0_14_slides_the_session,
     an_id_of_0_14_that_is_taken_is_replaced,
+    a_create_of_0_14_that_is_dropped_leaves_the_data_with_its_caller,
     an_error_keeps_its_kind_in_0_14,
     delete_expired_of_0_14_prunes,
     axum_login_fills_the_user_id_column_by_a_pointer,
@@ -117,6 +119,20 @@ async fn an_id_of_0_14_that_is_taken_is_replaced(db: DatabaseConnection) {
     assert_ne!(first.id, second.id);
     let loaded = SessionStore::load(&store, &second.id).await.unwrap();
     assert_eq!(loaded, Some(second));
+}
+
+async fn a_create_of_0_14_that_is_dropped_leaves_the_data_with_its_caller(db: DatabaseConnection) {
+    let clock = Clock::new();
+    let store = open(db, &clock).await;
+    let mut session = record(&clock);
+    let before = session.clone();
+    let mut create = SessionStore::create(&store, &mut session);
+    let polled = create
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    drop(create);
+    assert_eq!(session, before);
 }
 
 async fn an_error_keeps_its_kind_in_0_14(db: DatabaseConnection) {
