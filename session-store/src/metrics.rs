@@ -23,15 +23,15 @@ pub(crate) fn ended(operation: Operation, target: Target, outcome: &'static str,
     }
 }
 
-pub(crate) fn retried(operation: Operation, target: Target, retries: u32) {
+pub(crate) fn retried(operation: Operation, target: Target) {
     #[cfg(feature = "metrics")]
-    if retries > 0 {
+    {
         let labels = [
             ("operation", operation.name),
             ("backend", target.backend()),
             ("table", target.table),
         ];
-        counter!("session_store_retries_total", &labels).increment(retries.into());
+        counter!("session_store_retries_total", &labels).increment(1);
     }
 }
 

@@ -52,15 +52,19 @@ impl Retry {
     where
         F: Future<Output = std::result::Result<T, DbErr>>,
     {
-        let watch = Watch::new(operation, self.target);
-        let outcome = self.attempt(send).instrument(watch.span()).await;
+        let mut watch = Watch::new(operation, self.target);
+        let span = watch.span();
+        let outcome = self.attempt(&mut watch, send).instrument(span).await;
         let result = outcome.map_err(Error::database(operation.words));
-        watch.retried(self.failures + self.lost);
         watch.ended(&result);
         result
     }
 
-    async fn attempt<T, F>(&mut self, send: impl Fn() -> F) -> std::result::Result<T, DbErr>
+    async fn attempt<T, F>(
+        &mut self,
+        watch: &mut Watch,
+        send: impl Fn() -> F,
+    ) -> std::result::Result<T, DbErr>
     where
         F: Future<Output = std::result::Result<T, DbErr>>,
     {
@@ -68,7 +72,10 @@ impl Retry {
             match send().await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => match self.pause_after(&error) {
-                    Some(pause) => tokio::time::sleep(pause).await,
+                    Some(pause) => {
+                        watch.retried();
+                        tokio::time::sleep(pause).await;
+                    }
                     None => return Err(error),
                 },
             }

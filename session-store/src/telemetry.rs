@@ -59,12 +59,15 @@ impl Target {
     }
 }
 
-/// An operation that is under way.
+/// An operation that is under way. What came of it is told when this is dropped, for whoever waits for
+/// the operation may be dropped too, and so never see its end.
 pub(crate) struct Watch {
     operation: Operation,
     target: Target,
     started: Instant,
     span: Span,
+    retries: u32,
+    outcome: &'static str,
 }
 
 impl Watch {
@@ -84,6 +87,8 @@ impl Watch {
             target,
             started: Instant::now(),
             span,
+            retries: 0,
+            outcome: "cancelled",
         }
     }
 
@@ -91,21 +96,28 @@ impl Watch {
         self.span.clone()
     }
 
-    pub(crate) fn retried(&self, retries: u32) {
-        self.span.record("retries", retries);
-        metrics::retried(self.operation, self.target, retries);
+    pub(crate) fn retried(&mut self) {
+        self.retries += 1;
+        metrics::retried(self.operation, self.target);
     }
 
-    pub(crate) fn ended<T: Rows>(self, result: &Result<T>) {
+    pub(crate) fn ended<T: Rows>(mut self, result: &Result<T>) {
         let rows = result.as_ref().ok().map(Rows::rows);
-        let outcome = match rows {
+        self.span.record("rows", rows);
+        self.outcome = match rows {
             Some(0) => "none",
             Some(_) => "ok",
             None => "error",
         };
-        self.span.record("rows", rows);
-        self.span.record("outcome", outcome);
-        metrics::ended(self.operation, self.target, outcome, self.started.elapsed());
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.span.record("retries", self.retries);
+        self.span.record("outcome", self.outcome);
+        let took = self.started.elapsed();
+        metrics::ended(self.operation, self.target, self.outcome, took);
     }
 }
 

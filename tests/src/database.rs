@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    Statement, TransactionTrait,
 };
 
 pub const POSTGRES_URL: &str = "SESSION_STORE_POSTGRES_URL";
@@ -116,6 +117,29 @@ async fn connect(url: &str, connections: u32) -> DatabaseConnection {
     Database::connect(options)
         .await
         .unwrap_or_else(|error| panic!("{url}: {error}"))
+}
+
+/// Takes all of a pool's connections, so that whoever wants one waits for as long as they are held.
+pub async fn take_connections(db: &DatabaseConnection) -> Vec<DatabaseTransaction> {
+    let connections = match db.get_database_backend() {
+        DbBackend::Sqlite => db
+            .get_sqlite_connection_pool()
+            .options()
+            .get_max_connections(),
+        DbBackend::Postgres => db
+            .get_postgres_connection_pool()
+            .options()
+            .get_max_connections(),
+        _ => db
+            .get_mysql_connection_pool()
+            .options()
+            .get_max_connections(),
+    };
+    let mut taken = Vec::new();
+    for _ in 0..connections {
+        taken.push(db.begin().await.expect("a connection is free"));
+    }
+    taken
 }
 
 pub async fn execute(db: &DatabaseConnection, sql: &str) {

@@ -129,7 +129,7 @@ async fn a_prune_by_batches_goes_on_after_an_error(db: DatabaseConnection) {
 
 async fn a_prune_ends_where_the_database_keeps_the_rows(db: DatabaseConnection) {
     let (store, clock) = store::<Model>(db).await;
-    create(&store, &vec![clock.now() + Duration::HOUR; 5]).await;
+    create(&store, &[clock.now() + Duration::HOUR; 5]).await;
     clock.advance(Duration::hours(2));
     let keeps: &[&str] = match store.db().get_database_backend() {
         DbBackend::Sqlite => &["CREATE TRIGGER keeps BEFORE DELETE ON session \

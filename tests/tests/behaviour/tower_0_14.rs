@@ -13,6 +13,7 @@ use axum_login::tower_sessions::{Expiry, Session, SessionManagerLayer};
 use axum_login::{AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend, UserId};
 use sea_orm::{DatabaseConnection, EntityTrait};
 use serde_json::json;
+use tests::database::take_connections;
 use tests::{Clock, Visitor, on_every_database};
 use time::Duration;
 
@@ -126,6 +127,7 @@ async fn a_create_of_0_14_that_is_dropped_leaves_the_data_with_its_caller(db: Da
     let store = open(db, &clock).await;
     let mut session = record(&clock);
     let before = session.clone();
+    let _taken = take_connections(store.db()).await;
     let mut create = SessionStore::create(&store, &mut session);
     let polled = create
         .as_mut()

@@ -3,14 +3,16 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Write};
+use std::pin::pin;
 use std::sync::Once;
+use std::task::{self, Waker};
 
 use axum::Router;
 use axum::routing::get;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use sea_orm::{Database, DatabaseConnection, DbBackend};
 use session_store::{SeaOrmStore, connect_options};
-use tests::database::execute;
+use tests::database::{execute, take_connections};
 use tests::{Clock, Killer, Visitor, on_every_database, record};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::{Session, SessionStore};
@@ -26,6 +28,7 @@ on_every_database!(one_thread:
     each_statement_has_a_span,
     the_span_of_a_statement_tells_its_retries,
     a_refused_statement_is_an_error,
+    a_statement_that_is_cancelled_is_told_too,
     operations_are_counted_and_timed,
     a_merged_conflict_is_counted,
     pruned_rows_and_the_last_prune_are_told,
@@ -122,7 +125,8 @@ fn spans() -> Vec<Fields> {
 fn told() -> Vec<String> {
     let told = spans().into_iter().map(|fields| {
         let rows = fields.get("rows").map_or("-", String::as_str);
-        format!("{} {rows} {}", fields["operation"], fields["outcome"])
+        let outcome = fields.get("outcome").map_or("-", String::as_str);
+        format!("{} {rows} {outcome}", fields["operation"])
     });
     told.collect()
 }
@@ -214,6 +218,31 @@ async fn a_refused_statement_is_an_error(db: DatabaseConnection) {
     watched();
     store.count().await.unwrap_err();
     assert_eq!(told(), ["count - error"]);
+}
+
+/// As by a timeout around the request: the operations that take too long are those to know of.
+async fn a_statement_that_is_cancelled_is_told_too(db: DatabaseConnection) {
+    let backend = backend(&db);
+    let store = open(db, &Clock::new()).await;
+    // Those of opening are not looked at.
+    spans();
+    let metrics = Metrics::new();
+    let _recorder = metrics.record();
+    let _taken = take_connections(store.db()).await;
+    {
+        let count = pin!(store.count());
+        let polled = count.poll(&mut task::Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    }
+    assert_eq!(told(), ["count - cancelled"]);
+    let count = [
+        ("operation", "count"),
+        ("backend", backend),
+        ("table", "session"),
+        ("outcome", "cancelled"),
+    ];
+    metrics.read();
+    assert_eq!(metrics.counter("session_store_operations_total", &count), 1);
 }
 
 /// A metric's name and labels.
