@@ -29,7 +29,7 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     WouldDelete { rows: u64, batches: u64 },
-    Done { deleted: u64 },
+    Done { deleted: u64, left: u64 },
     Stopped { deleted: u64, of: u64 },
 }
 
@@ -54,7 +54,16 @@ impl fmt::Display for Outcome {
                 counted(rows, "row"),
                 counted(batches, "batch")
             ),
-            Self::Done { deleted } => write!(f, "done: {} deleted", counted(deleted, "row")),
+            Self::Done { deleted, left: 0 } => {
+                write!(f, "done: {} deleted", counted(deleted, "row"))
+            }
+            Self::Done { deleted, left } => write!(
+                f,
+                "done: {} deleted; {} could not be: another prune is at work, or a policy or a \
+                 trigger of the database keeps them",
+                counted(deleted, "row"),
+                HumanCount(left)
+            ),
             Self::Stopped { deleted, of } => {
                 let deleted = HumanCount(deleted);
                 write!(f, "stopped: {deleted} of {} deleted", counted(of, "row"))
@@ -124,7 +133,12 @@ pub async fn prune<M: SessionModel>(
     let outcome = loop {
         match batches.next().await {
             Ok(Some(batch)) => deleted += batch,
-            Ok(None) => break Ok(Outcome::Done { deleted }),
+            Ok(None) => {
+                let left = store.expired().count(store.db()).await;
+                break left
+                    .map(|left| Outcome::Done { deleted, left })
+                    .map_err(Into::into);
+            }
             Err(error) => {
                 let (deleted, of) = (HumanCount(deleted), counted(rows, "row"));
                 break Err(format!("{error}\nbefore that: {deleted} of {of} deleted").into());
