@@ -148,7 +148,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// [`flush`](tower_sessions::Session::flush): call that when a visitor signs in, if the time
     /// before should not count. (Under a
     /// [`SessionManagerLayer`](tower_sessions::SessionManagerLayer) of your own `cycle_id` makes a
-    /// new session.)
+    /// new session, and `flush` one of the id that the visitor came with: do not sign in by that.)
     ///
     /// A duration that is not positive is none. OWASP recommends 4 to 8 hours where people work
     /// through an office day ([Session Management Cheat Sheet][owasp]).

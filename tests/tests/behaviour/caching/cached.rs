@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::Result;
 
 /// A store whose `load` may be answered with what was true up to a bound ago.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cached<S> {
     store: S,
     records: Cache<Id, Record>,
@@ -21,6 +22,15 @@ impl<S> Cached<S> {
             store,
             records: records.build(),
         }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Cached<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the records: they have the ids and the data of visitors.
+        f.debug_struct("Cached")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
     }
 }
 
