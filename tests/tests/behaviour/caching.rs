@@ -22,6 +22,7 @@ on_every_database!(
     a_logout_is_final_at_once_on_the_node_itself,
     a_save_that_is_refused_leaves_nothing_in_the_cache,
     a_session_that_ends_within_the_bound_is_not_served,
+    the_cache_shows_no_data_in_its_debug_output,
     sessions_slide_behind_the_bounded_cache,
 );
 
@@ -119,6 +120,16 @@ async fn a_save_that_is_refused_leaves_nothing_in_the_cache(db: DatabaseConnecti
     store.clear().await.unwrap();
     cached.save(&session).await.unwrap_err();
     assert_eq!(cached.load(&session.id).await.unwrap(), None);
+}
+
+async fn the_cache_shows_no_data_in_its_debug_output(db: DatabaseConnection) {
+    let cached = Cached::new(open(db).await, StdDuration::from_secs(60));
+    let data = [("secret", json!("hunter2"))];
+    let mut session = record(OffsetDateTime::now_utc(), data);
+    cached.create(&mut session).await.unwrap();
+    assert!(cached.load(&session.id).await.unwrap().is_some());
+    let output = format!("{cached:?}");
+    assert!(!output.contains("hunter2"), "{output}");
 }
 
 async fn a_session_that_ends_within_the_bound_is_not_served(db: DatabaseConnection) {
