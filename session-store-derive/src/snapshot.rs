@@ -33,9 +33,9 @@ fn assert_expands_to(name: &str, input: &DeriveInput) -> Tested {
 }
 
 #[test]
-fn the_example_of_the_readme_expands_to_one_small_impl() -> Tested {
+fn the_entity_of_the_quick_start_expands_to_one_small_impl() -> Tested {
     assert_expands_to(
-        "readme",
+        "quick-start",
         &parse_quote! {
             #[sea_orm(table_name = "session")]
             pub struct Model {
