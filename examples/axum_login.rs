@@ -76,7 +76,7 @@ async fn main() -> Result<(), AnyError> {
     let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
 
     let db = Database::connect(connect_options(url)).await?;
-    let store = session::Store::new(db).with_life(LIFE);
+    let store = session::Store::new(db).with_idle_timeout(LIFE);
     store.create_table().await?;
     let prune = store.prune_every(Duration::minutes(15));
 
@@ -258,7 +258,7 @@ mod tests {
     #[tokio::test]
     async fn a_user_of_axum_login_sees_all_sessions_and_ends_the_others() {
         let db = Database::connect("sqlite::memory:").await.unwrap();
-        let store = session::Store::new(db).with_life(LIFE);
+        let store = session::Store::new(db).with_idle_timeout(LIFE);
         store.create_table().await.unwrap();
         let app = app(store.clone());
         let browser = || Browser {

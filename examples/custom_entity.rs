@@ -142,7 +142,7 @@ async fn open(db: DatabaseConnection) -> Result<session::Store, AnyError> {
             .exec(&db)
             .await?;
     }
-    let store = session::Store::new(db).with_life(Duration::days(14));
+    let store = session::Store::new(db).with_idle_timeout(Duration::days(14));
     store.create_table().await?;
     Ok(store)
 }

@@ -32,7 +32,7 @@ async fn main() -> Result<(), AnyError> {
     let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
 
     let db = Database::connect(connect_options(url)).await?;
-    let store = DefaultStore::new(db).with_life(Duration::days(14));
+    let store = DefaultStore::new(db).with_idle_timeout(Duration::days(14));
     store.create_table().await?;
     let prune = store.prune_every(Duration::minutes(15));
 

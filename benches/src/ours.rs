@@ -48,7 +48,7 @@ pub async fn open_by_default(url: &str) -> Result<session::Store> {
 async fn with(mut options: ConnectOptions) -> Result<session::Store> {
     options.sqlx_logging(false);
     let store =
-        session::Store::new(Database::connect(options).await?).with_life(Duration::days(14));
+        session::Store::new(Database::connect(options).await?).with_idle_timeout(Duration::days(14));
     store.create_table().await?;
     Ok(store)
 }

@@ -26,10 +26,10 @@ pub async fn open(db: DatabaseConnection) -> Result<session::Store, AnyError> {
         db.execute(table.if_not_exists()).await?;
     }
     let store = session::Store::new(db)
-        .with_life(Duration::days(14))
+        .with_idle_timeout(Duration::days(14))
         // "Last seen" is shown to people, to the minute.
         .with_touch_after(Duration::minutes(1))
-        .with_absolute_life(Duration::days(90));
+        .with_absolute_timeout(Duration::days(90));
     store.create_table().await?;
     Ok(store)
 }

@@ -90,7 +90,7 @@ pub async fn measure<M: SessionModel>(
             DbBackend::MySql => "MySQL/MariaDB",
             _ => "PostgreSQL",
         },
-        expire: M::columns().expire.as_str(),
+        expire: M::columns().expire.column.as_str(),
         at: now,
         groups: groups(store, now, has_sizes).await?,
         has_sizes,
@@ -108,7 +108,7 @@ pub async fn measure<M: SessionModel>(
 }
 
 fn index<M: SessionModel>(store: &SeaOrmStore<M>) -> Option<String> {
-    let expire = M::columns().expire.as_str();
+    let expire = M::columns().expire.column.as_str();
     let indexes = store.indexes();
     let index = indexes
         .iter()
@@ -124,7 +124,10 @@ async fn groups<M: SessionModel>(
     let mut group = CaseStatement::new().finally(GROUPS.len() as i32 - 1);
     for (index, (until, _)) in (0..).zip(GROUPS) {
         if let Some(until) = until {
-            group = group.case(store.ends_by(now.saturating_add(until)), Expr::val(index));
+            group = group.case(
+                store.expires_by(now.saturating_add(until)),
+                Expr::val(index),
+            );
         }
     }
     let bytes = if has_sizes {

@@ -5,22 +5,22 @@
 impl ::session_store::SessionModel for Model {
     type Sid = String;
     type Sess = Json;
-    type Expire = <::session_store::express_session::Model as ::session_store::SessionModel>::Expire;
-    fn columns() -> ::session_store::__private::Columns<Self> {
-        let _: ::session_store::__private::Version<Self> = ::session_store::__private::Version::of::<
+    fn columns() -> ::session_store::__private::Columns<Column> {
+        let _: ::session_store::__private::Version<Column> = ::session_store::__private::Version::of::<
             i64,
         >(Column::Version);
         ::core::unreachable!()
     }
     fn fill(
-        record: &::session_store::Record<'_>,
+        session: &::session_store::SessionRef<'_>,
         row: &mut ActiveModel,
     ) -> ::core::result::Result<(), ::session_store::Error> {
         row.user_id = ::session_store::__private::Extra {
             column: Column::UserId,
             ty: "Option<i32>",
+            source: ::session_store::__private::Source::Key("user_id"),
         }
-            .from_key::<Option<i32>>(record, "user_id")?;
+            .read::<Option<i32>>(session, ::core::option::Option::None)?;
         ::core::result::Result::Ok(())
     }
 }

@@ -2,12 +2,13 @@
 impl ::session_store::SessionModel for Model {
     type Sid = String;
     type Sess = Vec<u8>;
-    type Expire = chrono::DateTime<chrono::Utc>;
-    fn columns() -> ::session_store::__private::Columns<Self> {
+    fn columns() -> ::session_store::__private::Columns<Column> {
         ::session_store::__private::Columns {
             sid: Column::SessionId,
             sess: Column::Data,
-            expire: Column::Ends,
+            expire: ::session_store::__private::Timestamp::of::<
+                chrono::DateTime<chrono::Utc>,
+            >(Column::Ends),
             created_at: ::core::option::Option::Some(
                 ::session_store::__private::Timestamp::of::<TimeDateTime>(Column::Born),
             ),
@@ -20,42 +21,50 @@ impl ::session_store::SessionModel for Model {
         }
     }
     fn fill(
-        record: &::session_store::Record<'_>,
+        session: &::session_store::SessionRef<'_>,
         row: &mut ActiveModel,
     ) -> ::core::result::Result<(), ::session_store::Error> {
         row.r#type = ::session_store::__private::Extra {
             column: Column::Type,
             ty: "Option<String>",
+            source: ::session_store::__private::Source::Key("type"),
         }
-            .from_key::<Option<String>>(record, "type")?;
+            .read::<Option<String>>(session, ::core::option::Option::None)?;
         row.visits = ::session_store::__private::Extra {
             column: Column::Visits,
             ty: "i32",
+            source: ::session_store::__private::Source::Key("visits"),
         }
-            .from_key_or::<
+            .read::<
                 i32,
-            >(record, "visits", || ::core::default::Default::default())?;
+            >(session, ::core::option::Option::Some(::core::default::Default::default))?;
         row.agent = ::session_store::__private::Extra {
             column: Column::Agent,
             ty: "Option<HashMap<String, (i32, [u8; 4])>>",
+            source: ::session_store::__private::Source::Key("user-agent"),
         }
-            .from_key::<Option<HashMap<String, (i32, [u8; 4])>>>(record, "user-agent")?;
+            .read::<
+                Option<HashMap<String, (i32, [u8; 4])>>,
+            >(session, ::core::option::Option::None)?;
         row.language = ::session_store::__private::Extra {
             column: Column::Language,
             ty: "String",
+            source: ::session_store::__private::Source::Key("lang"),
         }
-            .from_key_or::<String>(record, "lang", || "en".to_owned())?;
+            .read::<String>(session, ::core::option::Option::Some(|| "en".to_owned()))?;
         row.total = ::session_store::__private::Extra {
             column: Column::Total,
             ty: "Option<i64>",
+            source: ::session_store::__private::Source::Pointer("/cart/total"),
         }
-            .from_pointer::<Option<i64>>(record, "/cart/total")?;
+            .read::<Option<i64>>(session, ::core::option::Option::None)?;
         row.count = ::session_store::__private::Extra {
             column: Column::Count,
             ty: "i64",
+            source: ::session_store::__private::Source::Pointer("/cart/count"),
         }
-            .from_pointer_or::<i64>(record, "/cart/count", || 2 * FEW)?;
-        let value: <Kind as Device>::Name = crate::device::<Kind>(record.data);
+            .read::<i64>(session, ::core::option::Option::Some(|| 2 * FEW))?;
+        let value: <Kind as Device>::Name = crate::device::<Kind>(session.data);
         row.device = ::session_store::__private::Set(value);
         ::core::result::Result::Ok(())
     }

@@ -2,31 +2,34 @@
 impl ::session_store::SessionModel for Model {
     type Sid = String;
     type Sess = Json;
-    type Expire = TimeDateTimeWithTimeZone;
-    fn columns() -> ::session_store::__private::Columns<Self> {
+    fn columns() -> ::session_store::__private::Columns<Column> {
         ::session_store::__private::Columns {
             sid: Column::Sid,
             sess: Column::Sess,
-            expire: Column::Expire,
+            expire: ::session_store::__private::Timestamp::of::<
+                TimeDateTimeWithTimeZone,
+            >(Column::Expire),
             created_at: ::core::option::Option::None,
             last_seen: ::core::option::Option::None,
             version: ::core::option::Option::None,
         }
     }
     fn fill(
-        record: &::session_store::Record<'_>,
+        session: &::session_store::SessionRef<'_>,
         row: &mut ActiveModel,
     ) -> ::core::result::Result<(), ::session_store::Error> {
         row.user_id = ::session_store::__private::Extra {
             column: Column::UserId,
             ty: "Option<i32>",
+            source: ::session_store::__private::Source::Key("user_id"),
         }
-            .from_key::<Option<i32>>(record, "user_id")?;
+            .read::<Option<i32>>(session, ::core::option::Option::None)?;
         row.user_agent = ::session_store::__private::Extra {
             column: Column::UserAgent,
             ty: "Option<String>",
+            source: ::session_store::__private::Source::Key("user_agent"),
         }
-            .from_key::<Option<String>>(record, "user_agent")?;
+            .read::<Option<String>>(session, ::core::option::Option::None)?;
         ::core::result::Result::Ok(())
     }
 }

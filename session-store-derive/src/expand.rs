@@ -11,11 +11,12 @@ use crate::valid::{Extra, Model, Others, Source};
 
 pub(crate) fn session_model(input: &DeriveInput, model: &Model<'_>) -> TokenStream {
     let others = &model.others;
-    let [sid, sess, expire] = [model.sid, model.sess, model.expire].map(column);
+    let [sid, sess] = [model.sid, model.sess].map(column);
+    let expire = timestamp(model.expire);
     let [created_at, last_seen] =
         [others.created_at, others.last_seen].map(|field| option(field.map(timestamp)));
     let version = option(others.version.map(version));
-    let types = [model.sid, model.sess, model.expire].map(|field| field.ty.to_token_stream());
+    let types = [model.sid, model.sess].map(|field| field.ty.to_token_stream());
     let columns = quote! {
         ::session_store::__private::Columns {
             sid: #sid,
@@ -35,7 +36,7 @@ pub(crate) fn session_model(input: &DeriveInput, model: &Model<'_>) -> TokenStre
 /// The impl, with the body of `columns`.
 pub(crate) fn implementation(
     input: &DeriveInput,
-    [sid, sess, expire]: &[TokenStream; 3],
+    [sid, sess]: &[TokenStream; 2],
     columns: &TokenStream,
     others: &Others<'_>,
 ) -> TokenStream {
@@ -47,9 +48,8 @@ pub(crate) fn implementation(
         impl ::session_store::SessionModel for #model {
             type Sid = #sid;
             type Sess = #sess;
-            type Expire = #expire;
 
-            fn columns() -> ::session_store::__private::Columns<Self> {
+            fn columns() -> ::session_store::__private::Columns<Column> {
                 #columns
             }
 
@@ -114,17 +114,17 @@ fn column(field: &Field<'_>) -> TokenStream {
 }
 
 fn fill(extras: &[Extra<'_>]) -> TokenStream {
-    let record = Ident::new("record", Span::mixed_site());
+    let session = Ident::new("session", Span::mixed_site());
     let row = Ident::new("row", Span::mixed_site());
-    let lines = extras.iter().map(|extra| fill_one(extra, &record, &row));
-    let [record_pattern, row_pattern] = if extras.is_empty() {
+    let lines = extras.iter().map(|extra| fill_one(extra, &session, &row));
+    let [session_pattern, row_pattern] = if extras.is_empty() {
         [quote!(_), quote!(_)]
     } else {
-        [quote!(#record), quote!(#row)]
+        [quote!(#session), quote!(#row)]
     };
     quote! {
         fn fill(
-            #record_pattern: &::session_store::Record<'_>,
+            #session_pattern: &::session_store::SessionRef<'_>,
             #row_pattern: &mut ActiveModel,
         ) -> ::core::result::Result<(), ::session_store::Error> {
             #(#lines)*
@@ -133,38 +133,38 @@ fn fill(extras: &[Extra<'_>]) -> TokenStream {
     }
 }
 
-fn fill_one(extra: &Extra<'_>, record: &Ident, row: &Ident) -> TokenStream {
+fn fill_one(extra: &Extra<'_>, session: &Ident, row: &Ident) -> TokenStream {
     let Field { ident, ty, .. } = extra.field;
     let at = extra.field.at_type();
-    let (method, place) = match &extra.source {
-        Source::Key(key) => ("from_key", key),
-        Source::Pointer(pointer) => ("from_pointer", *pointer),
+    let source = match &extra.source {
+        Source::Key(key) => quote!(Key(#key)),
+        Source::Pointer(pointer) => quote!(Pointer(#pointer)),
         Source::With(path) => {
             let call = Span::mixed_site().located_at(path.span());
-            let call = quote_spanned!(call=> #path(#record.data));
+            let call = quote_spanned!(call=> #path(#session.data));
             return quote_spanned! {at=>
                 let value: #ty = #call;
                 #row.#ident = ::session_store::__private::Set(value);
             };
         }
     };
-    let method = match extra.default {
-        None => Ident::new(method, at),
-        Some(_) => Ident::new(&format!("{method}_or"), at),
-    };
-    let default = extra.default.map(default);
+    let default = option(extra.default.map(default));
     let column = column(extra.field);
-    let words = in_words(ty);
+    let type_name = in_words(ty);
     quote_spanned! {at=>
-        #row.#ident = ::session_store::__private::Extra { column: #column, ty: #words }
-            .#method::<#ty>(#record, #place #default)?;
+        #row.#ident = ::session_store::__private::Extra {
+            column: #column,
+            ty: #type_name,
+            source: ::session_store::__private::Source::#source,
+        }
+        .read::<#ty>(#session, #default)?;
     }
 }
 
 fn default(default: &DefaultWord) -> TokenStream {
     let at = |span| Span::mixed_site().located_at(span);
     match &default.value {
-        None => quote_spanned!(at(default.word.span())=> , || ::core::default::Default::default()),
-        Some(value) => quote_spanned!(at(value.span())=> , || #value),
+        None => quote_spanned!(at(default.word.span())=> ::core::default::Default::default),
+        Some(value) => quote_spanned!(at(value.span())=> || #value),
     }
 }

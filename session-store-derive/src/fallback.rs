@@ -29,19 +29,16 @@ fn model(input: &DeriveInput, broken: &Broken<'_>) -> TokenStream {
         broken
             .sess
             .map_or_else(|| quote!(#default::Sess), ToTokens::to_token_stream),
-        broken
-            .expire
-            .map_or_else(|| quote!(#default::Expire), ToTokens::to_token_stream),
     ];
     let others = &broken.others;
-    let timestamps = [others.created_at, others.last_seen]
+    let timestamps = [broken.expire, others.created_at, others.last_seen]
         .into_iter()
         .flatten()
         .map(expand::timestamp);
     let version = others.version.map(expand::version).into_iter();
     let columns = quote! {
-        #(let _: ::session_store::__private::Timestamp<Self> = #timestamps;)*
-        #(let _: ::session_store::__private::Version<Self> = #version;)*
+        #(let _: ::session_store::__private::Timestamp<Column> = #timestamps;)*
+        #(let _: ::session_store::__private::Version<Column> = #version;)*
         ::core::unreachable!()
     };
     let implementation = expand::implementation(input, &types, &columns, others);

@@ -23,7 +23,7 @@ pub(crate) struct Broken<'a> {
     pub(crate) is_entity: bool,
     pub(crate) sid: Option<&'a Type>,
     pub(crate) sess: Option<&'a Type>,
-    pub(crate) expire: Option<&'a Type>,
+    pub(crate) expire: Option<&'a Field<'a>>,
     pub(crate) others: Others<'a>,
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn check<'a>(
             is_entity: is_entity && columns.iter().any(Column::is_primary_key),
             sid: sid.map(Field::required),
             sess: sess.map(Field::required),
-            expire: expire.map(Field::required),
+            expire,
             others,
         })),
     }

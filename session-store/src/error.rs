@@ -1,57 +1,61 @@
-//! Everything that can go wrong, in one enum, with its source.
+//! Everything that can go wrong, in one enum that keeps its sources.
 
 use std::fmt;
 
-use sea_orm::{DbErr, SqlErr};
+use sea_orm::DbErr;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
 /// An error of a [`SeaOrmStore`](crate::SeaOrmStore).
 ///
-/// Neither its message nor its `Debug` output holds a session id, plain or hashed, or a value of a
-/// session's data.
+/// Neither its message nor its `Debug` output contains a session id, plain or hashed, or a value of a
+/// session's data. The *source* of a database error can: it is the database's own error.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store was built on a connection that is not connected.
+    /// The store has no connection to a database. See
+    /// [`SeaOrmStore::new`](crate::SeaOrmStore::new).
     #[error(
         "the store's database connection is `Disconnected`; open one with \
-         `sea_orm::Database::connect` and hand it to `SeaOrmStore::new`"
+         `sea_orm::Database::connect` and pass it to `SeaOrmStore::new`"
     )]
     Disconnected,
 
-    /// The session to be saved is not there: it was ended, has expired or never existed.
+    /// The session to save does not exist: it was deleted, has expired, or never existed.
     ///
     /// Nothing was written. A store that inserted the row instead would bring back a session that
-    /// was logged out while this request ran.
-    #[error("nothing saved: the session was ended, has expired or never existed")]
+    /// was signed out while this request ran.
+    #[error("nothing saved: the session was deleted, has expired, or never existed")]
     NotFound,
 
-    /// Other requests saved the session again and again while this one tried to.
-    #[error("nothing saved: other requests saved the session first, {attempts} times")]
+    /// Other requests kept saving the session while this one tried to. Nothing was written.
+    #[error("nothing saved: other requests saved the session first, {attempts} times in a row")]
     Conflict {
-        /// How often the save was tried.
+        /// The number of times the save was tried.
         attempts: u32,
     },
 
-    /// Every new id that was tried is taken, which random ids of 128 bits do not do by chance.
-    #[error("no free session id after {attempts} attempts; is the id generator random?")]
-    IdsTaken {
-        /// How many ids were tried.
+    /// Every id that was tried for a new session is taken. Random ids of 128 bits do not collide by
+    /// chance.
+    #[error("no unused session id in {attempts} attempts; check the random number generator")]
+    IdCollision {
+        /// The number of ids that were tried.
         attempts: u32,
     },
 
-    /// A unique column other than the sid already holds this value.
-    #[error("nothing saved: another row already holds a value that must be unique ({constraint})")]
-    Unique {
+    /// Another row already has this value in a unique column other than the sid. Nothing was written.
+    #[error("nothing saved: another row already has a value that must be unique ({constraint})")]
+    UniqueViolation {
         /// The constraint, as the database names it.
         constraint: String,
     },
 
     /// The encoded data is larger than the store's limit. Nothing was written.
     #[error(
-        "nothing saved: the session data is {size} bytes encoded and the limit is {max} bytes \
-         (`with_max_bytes` raises it)"
+        "nothing saved: the session data is {size} bytes encoded, and the limit is {max} bytes; \
+         raise it with `with_max_bytes`"
     )]
     TooLarge {
         /// The size of the encoded data in bytes.
@@ -60,20 +64,20 @@ pub enum Error {
         max: usize,
     },
 
-    /// The data cannot be written to the `sess` column. Nothing was written.
-    #[error("nothing saved: the session data cannot be held by column `{column}`: {source}")]
+    /// A column cannot hold what the session has for it. Nothing was written.
+    #[error("nothing saved: column `{column}` cannot hold the session's data: {source}")]
     Encode {
-        /// The name of the `sess` column.
+        /// The name of the column.
         column: String,
         /// What the column cannot hold.
         source: BoxError,
     },
 
-    /// A row's `sess`, `expire`, `created_at` (with an absolute life) or version column holds something
-    /// this store did not write.
+    /// A row's `sess`, `expire`, `version` or, with an absolute timeout, `created_at` column holds a
+    /// value that this store did not write.
     #[error(
-        "a row holds what is no session in column `{column}`: {source}; \
-         the row is found by column `{sid_column}` and can be deleted"
+        "invalid session data in column `{column}`: {source}; \
+         another program wrote it, and the row can be deleted by its `{sid_column}`"
     )]
     Decode {
         /// The name of the column that could not be read.
@@ -84,42 +88,55 @@ pub enum Error {
         source: BoxError,
     },
 
-    /// An extra column could not be filled from the session data. Nothing was written.
-    #[error("nothing saved: column `{column}` cannot be filled from {origin}: {problem}")]
-    Extra {
+    /// An extra column could not be filled: the session has no value for it, or one of another type.
+    /// Nothing was written.
+    #[error("nothing saved: cannot fill column `{column}` from {origin}: {problem}")]
+    InvalidColumnValue {
         /// The name of the column.
         column: String,
         /// Where its value comes from: a session key or a JSON pointer.
         origin: String,
-        /// What is wrong there, and the type that is wanted.
+        /// What was expected there, and what was found.
         problem: String,
     },
 
-    /// The closure given to [`with_extras`](crate::SeaOrmStore::with_extras) returned an error.
+    /// The closure passed to [`with_extras`](crate::SeaOrmStore::with_extras) returned an error.
     /// Nothing was written.
-    #[error("nothing saved: the extras closure failed: {0}")]
-    Extras(#[source] BoxError),
+    #[error("nothing saved: the `with_extras` closure failed: {0}")]
+    ExtrasFailed(#[source] BoxError),
 
-    /// The table is there, but not every column of the entity; from
-    /// [`health`](crate::SeaOrmStore::health).
+    /// The table does not exist.
     #[error(
-        "the table `{table}` has no column {}; add what is missing in a migration ({})",
-        quoted(columns),
-        said(source)
+        "the table `{table}` does not exist; create it with `create_table()` or in a migration ({})",
+        database_message(source)
     )]
-    Columns {
+    MissingTable {
         /// The name of the table.
         table: String,
-        /// The names of the columns that are missing, or that this user may not read.
-        columns: Vec<String>,
-        /// What the database says to reading all.
+        /// The database's error.
         source: DbErr,
     },
 
-    /// The database refused a statement or could not be reached.
+    /// The table exists, but lacks columns of the entity. Returned by
+    /// [`health`](crate::SeaOrmStore::health) and [`create_table`](crate::SeaOrmStore::create_table).
+    #[error(
+        "the table `{table}` is missing columns: {}; add them in a migration ({})",
+        quoted(columns),
+        database_message(source)
+    )]
+    MissingColumns {
+        /// The name of the table.
+        table: String,
+        /// The names of the columns that are missing, or that the database user may not read.
+        columns: Vec<String>,
+        /// The database's error when all columns are read.
+        source: DbErr,
+    },
+
+    /// The database refused a statement, or could not be reached.
     ///
-    /// The message leaves out what the database quotes of the values it was given; the source has it.
-    #[error("could not {operation}: {}", said(source))]
+    /// The message leaves out the values that the database quotes. The source contains them.
+    #[error("could not {operation}: {}", database_message(source))]
     Database {
         /// What the store was doing, in words.
         operation: &'static str,
@@ -128,20 +145,7 @@ pub enum Error {
     },
 }
 
-pub(crate) type Result<T> = std::result::Result<T, Error>;
-
-impl Error {
-    pub(crate) fn database(operation: &'static str) -> impl FnOnce(DbErr) -> Self {
-        move |source| match source.sql_err() {
-            Some(SqlErr::UniqueConstraintViolation(message)) => Self::Unique {
-                constraint: constraint(&message).to_owned(),
-            },
-            _ => Self::Database { operation, source },
-        }
-    }
-}
-
-/// The message, because the derived output of PostgreSQL's errors shows the row they are about.
+/// Prints the message: the derived output would show the row that an error of PostgreSQL is about.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Error({self})")
@@ -153,9 +157,9 @@ fn quoted(names: &[String]) -> String {
     names.join(", ")
 }
 
-/// What the database says, without the values that it quotes, and without the line of PostgreSQL's own
-/// source code that sqlx puts at the end: `relation "session" does not exist at line 1392`.
-fn said(source: &DbErr) -> String {
+/// A database's message without the values that it quotes, and without the line of PostgreSQL's source
+/// code that sqlx appends: `relation "session" does not exist at line 1392`.
+fn database_message(source: &DbErr) -> String {
     let message = without_values(&source.to_string());
     match message.rsplit_once(" at line ") {
         Some((before, line)) if line.bytes().all(|digit| digit.is_ascii_digit()) => {
@@ -178,22 +182,9 @@ pub(crate) fn without_values(message: &str) -> String {
     message.to_owned()
 }
 
-/// The constraint in a database's message about a unique violation.
-///
-/// MySQL puts the duplicate value, which is session data, before the name of the key, both in single
-/// quotes, in the language of the server.
-fn constraint(message: &str) -> &str {
-    if message.contains('\'') {
-        let key = message.trim_end_matches(')').rsplit(' ').next();
-        key.unwrap_or("a unique key")
-    } else {
-        message
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{constraint, without_values};
+    use super::without_values;
 
     #[test]
     fn a_message_is_given_without_the_values_it_quotes() {
@@ -217,21 +208,5 @@ mod tests {
         ] {
             assert_eq!(without_values(message), given);
         }
-    }
-
-    #[test]
-    fn a_unique_violation_is_named_without_the_value() {
-        assert_eq!(
-            constraint("Duplicate entry 'ann@example.com for key x' for key 'email'"),
-            "'email'"
-        );
-        assert_eq!(
-            constraint("Doppelter Eintrag 'ann@example.com' für Schlüssel 'email'"),
-            "'email'"
-        );
-        assert_eq!(
-            constraint("UNIQUE constraint failed: session.email"),
-            "UNIQUE constraint failed: session.email"
-        );
     }
 }

@@ -2,19 +2,19 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::SessionModel;
+use session_store_derive::SessionModel;
 
 /// A session's row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SessionModel)]
 #[sea_orm(table_name = "express_session")]
 pub struct Model {
-    /// What the store makes of the session id.
+    /// The SHA-256 of the session id in hex.
     #[sea_orm(primary_key, auto_increment = false)]
     pub sid: String,
     /// The session's data, as JSON text.
     #[sea_orm(column_type = "Text")]
     pub sess: String,
-    /// When the session ends, in UTC.
+    /// When the session expires, in UTC.
     pub expire: TimeDateTimeWithTimeZone,
 }
 

@@ -1,27 +1,6 @@
 //! Entities that between them have every type of `sess`, `expire` and `created_at` column.
 
-macro_rules! entity {
-    ($(#[$doc:meta])* $name:ident { $($field:tt)* }) => {
-        $(#[$doc])*
-        pub mod $name {
-            use sea_orm::entity::prelude::*;
-            use session_store::SessionModel;
-
-            #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-            #[sea_orm(table_name = "session")]
-            pub struct Model {
-                #[sea_orm(primary_key, auto_increment = false)]
-                pub sid: String,
-                $($field)*
-            }
-
-            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-            pub enum Relation {}
-
-            impl ActiveModelBehavior for ActiveModel {}
-        }
-    };
-}
+use crate::entity;
 
 entity!(
     /// `json` and time's timestamp with a zone.

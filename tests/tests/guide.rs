@@ -9,7 +9,7 @@ fn each_chapter_is_in_the_crate_and_on_every_list() {
     for chapter in chapters() {
         for (file, entry) in [
             (
-                "src/lib.rs",
+                "src/guide.rs",
                 format!("include_str!(\"../docs/{chapter}.md\")"),
             ),
             ("docs/guide.md", format!("][{chapter}]: ")),

@@ -15,7 +15,7 @@ fn the_oldest_rust_is_the_same_wherever_it_is_stated() {
         assert!(read(file).contains(&stated), "{file} does not say {stated}");
     }
     // Workspaces of their own.
-    for manifest in ["benches/Cargo.toml", "faults/Cargo.toml"] {
+    for manifest in ["benches/Cargo.toml", "tests/faults/Cargo.toml"] {
         let stated = format!("rust-version = \"{version}\"");
         assert!(read(manifest).contains(&stated), "{manifest}");
     }
@@ -30,7 +30,12 @@ fn each_source_file_is_where_contributing_says() {
         let list = list.split("\n\n").next().unwrap();
         let mut files: Vec<_> = fs::read_dir(root().join(folder))
             .unwrap()
-            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .map(|entry| {
+                let entry = entry.unwrap();
+                let name = entry.file_name().into_string().unwrap();
+                let is_folder = entry.file_type().unwrap().is_dir();
+                if is_folder { format!("{name}/") } else { name }
+            })
             .collect();
         files.sort();
         let mut listed: Vec<_> = list

@@ -123,7 +123,7 @@ async fn site(life: Duration) -> String {
     let store = open(db)
         .await
         .unwrap()
-        .with_life(life)
+        .with_idle_timeout(life)
         .with_touch_after(life / 8);
     sample_the_last_half_hour(store.db()).await;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))

@@ -38,7 +38,7 @@ fn the_guide_has_the_code_that_is_tested() {
 const BOUND: StdDuration = StdDuration::from_millis(200);
 
 async fn open(db: DatabaseConnection) -> DefaultStore {
-    let store = DefaultStore::new(db).with_life(Duration::HOUR);
+    let store = DefaultStore::new(db).with_idle_timeout(Duration::HOUR);
     store.create_table().await.unwrap();
     store
 }
@@ -75,12 +75,12 @@ async fn signed_in(app: &Router) -> Visitor {
 async fn a_session_that_is_revoked_is_served_until_the_bound_and_no_longer(db: DatabaseConnection) {
     let store = open(db).await;
     let mut visitor = signed_in(&app(Cached::new(store.clone(), StdDuration::from_secs(60)))).await;
-    store.clear().await.unwrap();
+    store.delete_all().await.unwrap();
     // As long as it is allowed to.
     assert_eq!(visitor.ok("/user").await, "7");
 
     let mut visitor = signed_in(&app(Cached::new(store.clone(), BOUND))).await;
-    store.clear().await.unwrap();
+    store.delete_all().await.unwrap();
     pass_the_bound().await;
     assert_eq!(visitor.get("/user").await.status, StatusCode::UNAUTHORIZED);
 }
@@ -117,7 +117,7 @@ async fn a_save_that_is_refused_leaves_nothing_in_the_cache(db: DatabaseConnecti
     let mut session = record(OffsetDateTime::now_utc(), []);
     cached.create(&mut session).await.unwrap();
     cached.load(&session.id).await.unwrap();
-    store.clear().await.unwrap();
+    store.delete_all().await.unwrap();
     cached.save(&session).await.unwrap_err();
     assert_eq!(cached.load(&session.id).await.unwrap(), None);
 }
@@ -197,7 +197,7 @@ mod of_tower_sessions {
         let store = open(db).await;
         let (_, caching) = over(&store);
         let session = created(&caching).await;
-        store.clear().await.unwrap();
+        store.delete_all().await.unwrap();
         pass_the_bound().await;
         assert!(caching.load(&session.id).await.unwrap().is_some());
     }

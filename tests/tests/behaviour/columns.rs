@@ -6,11 +6,9 @@ use sea_orm::{ActiveModelTrait, DatabaseConnection, DbBackend, EntityTrait, Iter
 use serde_json::json;
 use session_store::{SeaOrmStore, SessionModel};
 use tests::database::execute;
-use tests::{kinds, on_every_database, on_every_database_and_kind, record};
+use tests::{entity, kinds, on_every_database, on_every_database_and_kind, record, store};
 use tower_sessions::SessionStore;
 use tower_sessions::session_store::Error;
-
-use crate::session::store;
 
 on_every_database_and_kind!(
     a_nul_character_is_kept_or_refused_with_the_reason,
@@ -19,7 +17,10 @@ on_every_database_and_kind!(
     a_row_that_the_application_wrote_itself_is_a_session,
 );
 
-on_every_database!(nesting_that_a_json_column_of_mariadb_cannot_hold_is_refused_with_the_reason,);
+on_every_database!(
+    nesting_that_a_json_column_of_mariadb_cannot_hold_is_refused_with_the_reason,
+    a_custom_type_may_encode_the_data_as_json,
+);
 
 async fn a_nul_character_is_kept_or_refused_with_the_reason<M: SessionModel>(
     db: DatabaseConnection,
@@ -38,7 +39,7 @@ async fn a_nul_character_is_kept_or_refused_with_the_reason<M: SessionModel>(
                 assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
             }
             Err(Error::Encode(message)) if !is_kept => {
-                assert!(message.contains("NUL character"), "{message}");
+                assert!(message.contains("character NUL"), "{message}");
                 assert!(message.contains("`sess`"), "{message}");
                 assert_eq!(store.count().await.unwrap(), 0);
             }
@@ -57,7 +58,7 @@ async fn nesting_that_a_json_column_of_mariadb_cannot_hold_is_refused_with_the_r
     if store.db().get_database_backend() == DbBackend::MySql {
         let message = outcome.unwrap_err().to_string();
         assert!(
-            message.contains("the limit is 31 in a JSON column of MariaDB"),
+            message.contains("the limit is 31 in MariaDB's JSON"),
             "{message}"
         );
         assert_eq!(store.count().await.unwrap(), 0);
@@ -124,7 +125,7 @@ async fn a_row_that_the_application_wrote_itself_is_a_session<M: SessionModel>(
     let mut session = record(clock.now(), [("n", json!(1))]);
     store.create(&mut session).await.unwrap();
     let row = store.find(&session.id).await.unwrap().unwrap();
-    store.clear().await.unwrap();
+    store.delete_all().await.unwrap();
     let mut copy = <M::Entity as EntityTrait>::ActiveModel::default();
     for column in <M::Entity as EntityTrait>::Column::iter() {
         copy.set(column, row.get(column));
@@ -133,5 +134,55 @@ async fn a_row_that_the_application_wrote_itself_is_a_session<M: SessionModel>(
         .exec_without_returning(store.db())
         .await
         .unwrap();
+    assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
+}
+
+/// A custom `sess` type that encodes to a JSON value. The built-in types encode to text.
+mod as_json {
+    use sea_orm::{FromJsonQueryResult, Value};
+    use session_store::{Data, SessColumn, SessionRef};
+
+    #[derive(
+        Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, FromJsonQueryResult,
+    )]
+    #[serde(transparent)]
+    pub struct AsJson(Data);
+
+    type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+    impl SessColumn for AsJson {
+        fn encode(session: &SessionRef<'_>) -> Result<Value, BoxError> {
+            Ok(Value::from(Self(session.data.clone())))
+        }
+
+        fn decode(self) -> Result<Data, BoxError> {
+            Ok(self.0)
+        }
+    }
+}
+
+entity!(in_json {
+    #[sea_orm(column_type = "Json")]
+    pub sess: as_json::AsJson,
+    pub expire: TimeDateTimeWithTimeZone,
+});
+
+entity!(in_jsonb in "jsonb_session" {
+    #[sea_orm(column_type = "JsonBinary")]
+    pub sess: as_json::AsJson,
+    pub expire: TimeDateTimeWithTimeZone,
+});
+
+async fn a_custom_type_may_encode_the_data_as_json(db: DatabaseConnection) {
+    comes_back_equal::<in_json::Model>(db.clone()).await;
+    comes_back_equal::<in_jsonb::Model>(db).await;
+}
+
+async fn comes_back_equal<M: SessionModel>(db: DatabaseConnection) {
+    let (store, clock) = store::<M>(db).await;
+    let mut session = record(clock.now(), [("n", json!({"deep": [1, null]}))]);
+    store.create(&mut session).await.unwrap();
+    session.data.insert("more".to_owned(), json!("text"));
+    store.save(&session).await.unwrap();
     assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
 }

@@ -5,12 +5,10 @@ use std::time::Duration as StdDuration;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, EntityTrait, TransactionTrait};
 use serde_json::json;
 use session_store::{DefaultStore, connect_options, express_session};
-use tests::record;
+use tests::{record, store};
 use time::OffsetDateTime;
 use tower_sessions::SessionStore;
 use tower_sessions::session::Record;
-
-use crate::session::store;
 
 #[test]
 fn a_connection_is_tested_only_after_it_was_idle() {

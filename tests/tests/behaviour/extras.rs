@@ -4,13 +4,11 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{DatabaseConnection, DbBackend, EntityTrait};
 use serde_json::{Value, json};
 use session_store::SeaOrmStore;
-use tests::{Clock, on_every_database, record};
+use tests::{Clock, entity, on_every_database, record, store};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::SessionStore;
 use tower_sessions::session::Record;
 use tower_sessions::session_store::Error;
-
-use crate::session::store;
 
 on_every_database!(
     a_column_mirrors_the_session_key_of_its_name,
@@ -29,6 +27,7 @@ on_every_database!(
     a_nul_in_an_extra_column_is_refused_where_the_database_would,
     another_column_type_renamed_and_cast_is_honoured,
     a_list_in_a_json_column_is_written_as_json,
+    a_save_as_that_binds_values_keeps_them,
 );
 
 mod device {
@@ -201,36 +200,21 @@ async fn a_value_of_the_wrong_type_is_an_error_that_names_the_column_and_the_key
     let words = [
         "column `user_agent`",
         "session key `ua`",
-        "holds an array",
-        "`Option<String>`",
+        "expected `Option<String>`, found an array",
     ];
     refused(json!({"ua": ["secret"]}), &words, db).await;
 }
 
-mod required {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "required_session")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
-        pub sess: Json,
-        pub expire: TimeDateTimeWithTimeZone,
-        #[sea_orm(column_name = "tenant")]
-        pub tenant_id: i32,
-        #[session(pointer = "/a/b")]
-        pub extra: Json,
-        #[sea_orm(unique)]
-        pub email: Option<String>,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
+entity!(required in "required_session" {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[sea_orm(column_name = "tenant")]
+    pub tenant_id: i32,
+    #[session(pointer = "/a/b")]
+    pub extra: Json,
+    #[sea_orm(unique)]
+    pub email: Option<String>,
+});
 
 async fn a_required_column_without_a_value_is_an_error_and_nothing_is_written(
     db: DatabaseConnection,
@@ -239,19 +223,35 @@ async fn a_required_column_without_a_value_is_an_error_and_nothing_is_written(
     for (data, words) in [
         (
             json!({"a": {"b": 1}}),
-            ["column `tenant`", "session key `tenant_id`", "`i32`"],
+            [
+                "column `tenant`",
+                "session key `tenant_id`",
+                "expected `i32`, found nothing",
+            ],
         ),
         (
             json!({"tenant_id": null, "a": {"b": 1}}),
-            ["column `tenant`", "holds null", "`i32`"],
+            [
+                "column `tenant`",
+                "`tenant_id`",
+                "expected `i32`, found null",
+            ],
         ),
         (
             json!({"tenant_id": 1_u64 << 40, "a": {"b": 1}}),
-            ["column `tenant`", "a number", "`i32`"],
+            [
+                "column `tenant`",
+                "`tenant_id`",
+                "expected `i32`, found a number",
+            ],
         ),
         (
             json!({"tenant_id": 1, "a": {}}),
-            ["column `extra`", "JSON pointer `/a/b`", "`Json`"],
+            [
+                "column `extra`",
+                "JSON pointer `/a/b`",
+                "expected `Json`, found nothing",
+            ],
         ),
     ] {
         let mut session = record(clock.now(), []);
@@ -272,7 +272,7 @@ async fn a_required_column_without_a_value_is_an_error_and_nothing_is_written(
 async fn created_at_and_last_seen_follow_the_session(db: DatabaseConnection) {
     let (store, clock, session) = created(db, json!({})).await;
     let store = store
-        .with_life(Duration::hours(1))
+        .with_idle_timeout(Duration::hours(1))
         .with_touch_after(Duration::ZERO);
     let start = clock.now();
     let times = async || {
@@ -299,19 +299,20 @@ async fn a_version_counts_the_saves(db: DatabaseConnection) {
         assert_eq!(row(&store).await.version, saves);
     }
     clock.advance(Duration::minutes(50));
-    let store = store.with_life(Duration::hours(1));
+    let store = store.with_idle_timeout(Duration::hours(1));
     assert!(store.touch(&session.id).await.unwrap());
     assert_eq!(row(&store).await.version, 3);
 }
 
 async fn a_closure_fills_columns_at_run_time(db: DatabaseConnection) {
     let (store, _, mut session) = created(db, json!({"user_id": 1})).await;
-    let store = store.with_extras(|record, row| {
+    let store = store.with_extras(|session, row| {
         row.note = Set(Some(format!(
             "{} keys, user {:?}",
-            record.data.len(),
+            session.data.len(),
             row.user_id
         )));
+        Ok(())
     });
     store.save(&session).await.unwrap();
     assert_eq!(
@@ -328,10 +329,11 @@ async fn a_closure_fills_columns_at_run_time(db: DatabaseConnection) {
 
 async fn a_closure_may_fill_a_column_at_times_only(db: DatabaseConnection) {
     let (store, clock, mut session) = created(db, json!({})).await;
-    let store = store.with_extras(|record, row| {
-        if let Some(note) = record.data.get("note").and_then(Value::as_str) {
+    let store = store.with_extras(|session, row| {
+        if let Some(note) = session.data.get("note").and_then(Value::as_str) {
             row.note = Set(Some(note.to_owned()));
         }
+        Ok(())
     });
     for (user_id, note, kept) in [
         (1, None, None),
@@ -354,14 +356,14 @@ async fn a_closure_may_fill_a_column_at_times_only(db: DatabaseConnection) {
 async fn an_error_of_the_closure_refuses_the_save(db: DatabaseConnection) {
     let (store, clock, session) = created(db, json!({"user_id": 1})).await;
     let before = row(&store).await;
-    let store = store.with_extras(|_, _| Err("no note today"));
+    let store = store.with_extras(|_, _| Err("no note today".into()));
     for outcome in [
         store.save(&session).await,
         store.create(&mut record(clock.now(), [])).await,
     ] {
         let message = outcome.unwrap_err().to_string();
         assert!(
-            message.contains("the extras closure failed: no note today"),
+            message.contains("the `with_extras` closure failed: no note today"),
             "{message}"
         );
     }
@@ -377,6 +379,7 @@ async fn a_closure_cannot_set_the_columns_of_the_store(db: DatabaseConnection) {
         row.created_at = Set(OffsetDateTime::UNIX_EPOCH);
         row.last_seen = Set(None);
         row.version = Set(99);
+        Ok(())
     });
     let mut session = record(clock.now(), [("n", json!(1))]);
     store.create(&mut session).await.unwrap();
@@ -515,5 +518,89 @@ async fn a_list_in_a_json_column_is_written_as_json(db: DatabaseConnection) {
         let row = store.find(&session.id).await.unwrap().unwrap();
         let saved: Vec<_> = row.tags.iter().map(|tag| tag.name.as_str()).collect();
         assert_eq!(saved, names);
+    }
+}
+
+/// An entity whose column is saved through an expression that binds values of its own.
+mod saved_as {
+    use sea_orm::entity::prelude::*;
+    use sea_orm::sea_query::{Expr, ExprTrait};
+    use session_store::SessionModel;
+
+    #[derive(Copy, Clone, Default, Debug, DeriveEntity)]
+    pub struct Entity;
+
+    impl EntityName for Entity {
+        fn table_name(&self) -> &'static str {
+            "saved_as"
+        }
+    }
+
+    #[derive(Clone, Debug, PartialEq, DeriveModel, DeriveActiveModel, SessionModel)]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub sid: String,
+        pub sess: Json,
+        pub expire: TimeDateTimeWithTimeZone,
+        pub points: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveColumn)]
+    pub enum Column {
+        Sid,
+        Sess,
+        Expire,
+        Points,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DerivePrimaryKey)]
+    pub enum PrimaryKey {
+        Sid,
+    }
+
+    impl PrimaryKeyTrait for PrimaryKey {
+        type ValueType = String;
+
+        fn auto_increment() -> bool {
+            false
+        }
+    }
+
+    impl ColumnTrait for Column {
+        type EntityName = Entity;
+
+        fn def(&self) -> ColumnDef {
+            match self {
+                Self::Sid => ColumnType::String(StringLen::N(64)).def(),
+                Self::Sess => ColumnType::Json.def(),
+                Self::Expire => ColumnType::TimestampWithTimeZone.def(),
+                Self::Points => ColumnType::Integer.def(),
+            }
+        }
+
+        fn save_as(&self, value: Expr) -> Expr {
+            match self {
+                // Small numbers of the type that SeaORM has for them.
+                Self::Points => value.cast_as("integer").add(1_u16).mul(2_u16),
+                _ => value,
+            }
+        }
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+async fn a_save_as_that_binds_values_keeps_them(db: DatabaseConnection) {
+    let (store, clock) = store::<saved_as::Model>(db).await;
+    let mut session = record(clock.now(), [("points", json!(20))]);
+    store.create(&mut session).await.unwrap();
+    for points in [20, 30] {
+        session.data.insert("points".to_owned(), json!(points));
+        store.save(&session).await.unwrap();
+        let row = store.find(&session.id).await.unwrap().unwrap();
+        assert_eq!(row.points, (points + 1) * 2);
     }
 }

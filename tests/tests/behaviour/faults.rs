@@ -2,6 +2,7 @@
 
 use std::time::Duration as StdDuration;
 
+use sea_orm::sea_query::Query;
 use sea_orm::{
     ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
     DatabaseTransaction, DbBackend, TransactionTrait,
@@ -9,15 +10,13 @@ use sea_orm::{
 use serde_json::json;
 use session_store::{DefaultStore, Error, connect_options, express_session};
 use tests::database::execute;
-use tests::{Killer, on_every_database, record};
+use tests::{Killer, on_every_database, record, store};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::SessionStore;
 use tower_sessions::session::Id;
 
-use crate::session::store;
-
 on_every_database!(
-    a_missing_table_is_named,
+    an_error_for_a_missing_table_says_how_to_create_it,
     a_missing_column_is_named,
     a_killed_connection_costs_no_operation,
     a_connection_lost_before_it_is_tested_costs_the_store_nothing,
@@ -25,7 +24,7 @@ on_every_database!(
 
 #[tokio::test]
 async fn a_disconnected_store_gives_a_clear_error_and_no_panic() {
-    let store = DefaultStore::new(DatabaseConnection::default()).with_life(Duration::HOUR);
+    let store = DefaultStore::new(DatabaseConnection::default()).with_idle_timeout(Duration::HOUR);
     let id = Id::default();
     let session = || record(OffsetDateTime::now_utc(), [("n", json!(1))]);
     let condition = || express_session::Column::Sid.eq("x");
@@ -35,7 +34,7 @@ async fn a_disconnected_store_gives_a_clear_error_and_no_panic() {
         store.touch(&id).await.map(drop),
         store.find(&id).await.map(drop),
         store.count().await.map(drop),
-        store.clear().await.map(drop),
+        store.delete_all().await.map(drop),
         store.revoke(condition()).await.map(drop),
         store.revoke_others(condition(), &id).await.map(drop),
     ] {
@@ -69,21 +68,30 @@ fn a_schedule_outside_a_runtime_is_no_panic() {
     drop(DefaultStore::new(DatabaseConnection::default()).prune_every(Duration::HOUR));
 }
 
-async fn a_missing_table_is_named(db: DatabaseConnection) {
-    let store = DefaultStore::new(db);
+async fn an_error_for_a_missing_table_says_how_to_create_it(db: DatabaseConnection) {
+    let store = DefaultStore::new(db.clone());
+    let says_how = |message: String| {
+        let help = "the table `express_session` does not exist; create it with `create_table()` or \
+                    in a migration (";
+        assert!(message.contains(help), "{message}");
+    };
     let error = store.count().await.unwrap_err();
+    assert!(matches!(error, Error::MissingTable { .. }), "{error:?}");
+    says_how(error.to_string());
+    says_how(store.load(&Id::default()).await.unwrap_err().to_string());
+
+    // Another table is missing, which the condition names.
+    store.create_table().await.unwrap();
+    let elsewhere = Query::select()
+        .column("sid")
+        .from("express_session_2")
+        .take();
+    let condition = express_session::Column::Sid.in_subquery(elsewhere);
+    let error = store.revoke(condition).await.unwrap_err();
     assert!(matches!(error, Error::Database { .. }), "{error:?}");
-    assert!(
-        error.to_string().contains("could not count the sessions"),
-        "{error}"
-    );
-    assert!(error.to_string().contains("express_session"), "{error}");
-    let error = store.load(&Id::default()).await.unwrap_err();
-    assert!(
-        error.to_string().contains("could not load a session"),
-        "{error}"
-    );
-    assert!(error.to_string().contains("express_session"), "{error}");
+    let message = error.to_string();
+    assert!(message.contains("could not revoke sessions"), "{message}");
+    assert!(message.contains("express_session_2"), "{message}");
 }
 
 async fn a_missing_column_is_named(db: DatabaseConnection) {

@@ -117,7 +117,7 @@ async fn a_table_that_create_table_made_is_healthy_and_has_its_index(db: Databas
 async fn a_missing_table_is_said_by_the_database(db: DatabaseConnection) {
     let store = DefaultStore::new(db);
     let error = store.health().await.unwrap_err();
-    assert!(matches!(error, Error::Database { .. }), "{error}");
+    assert!(matches!(error, Error::MissingTable { .. }), "{error}");
     let message = error.to_string();
     assert!(message.contains("express_session"), "{message}");
     assert!(
@@ -137,13 +137,13 @@ async fn every_missing_column_is_named_and_the_table(db: DatabaseConnection) {
     execute(&db, &sql).await;
     let error = store.health().await.unwrap_err();
     let message = error.to_string();
-    let Error::Columns { table, columns, .. } = error else {
+    let Error::MissingColumns { table, columns, .. } = error else {
         panic!("{message}")
     };
     assert_eq!(table, "Web Sessions");
     assert_eq!(columns, ["sess", "ends at", "Device", "created_at"]);
-    let said = "the table `Web Sessions` has no column `sess`, `ends at`, `Device`, `created_at`; \
-                add what is missing in a migration (";
+    let said = "the table `Web Sessions` is missing columns: `sess`, `ends at`, `Device`, \
+                `created_at`; add them in a migration (";
     assert!(message.starts_with(said), "{message}");
     assert!(!message.contains("at line"), "{message}");
 }

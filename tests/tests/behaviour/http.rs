@@ -9,13 +9,11 @@ use axum::response::IntoResponse;
 use axum::routing::{Route, get};
 use sea_orm::DatabaseConnection;
 use session_store::{DefaultStore, express_session};
-use tests::{Clock, Visitor, on_every_database};
+use tests::{Clock, Visitor, on_every_database, store};
 use time::Duration;
 use tower::{Layer, Service};
 use tower_sessions::session::Id;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
-
-use crate::session::store;
 
 /// Under either middleware.
 macro_rules! under_both_layers {
@@ -284,7 +282,7 @@ async fn the_cookie_lasts_as_long_as_the_session(db: DatabaseConnection) {
     };
     // Without a life the cookie is the browser session's.
     assert_eq!(max_age(app(store.layer())).await, None);
-    let living = store.clone().with_life(Duration::hours(3));
+    let living = store.clone().with_idle_timeout(Duration::hours(3));
     assert_eq!(max_age(app(living.layer())).await, Some(3 * 3600));
     let own = SessionManagerLayer::new(store.clone())
         .with_expiry(Expiry::OnInactivity(Duration::minutes(5)));
@@ -297,7 +295,7 @@ async fn the_cookie_lasts_as_long_as_the_session(db: DatabaseConnection) {
 
 async fn a_visitor_who_only_reads_stays_in_the_table(db: DatabaseConnection) {
     let (store, clock, _) = site::<StoreLayer>(db).await;
-    let store = store.with_life(Duration::hours(1));
+    let store = store.with_idle_timeout(Duration::hours(1));
     let mut visitor = Visitor::new(&app(store.layer()));
     visitor.ok("/insert/name/ann").await;
     for _ in 0..6 {
@@ -323,7 +321,7 @@ async fn two_visitors_do_not_meet<M: Mount>(db: DatabaseConnection) {
 async fn always_save_saves_what_was_only_read(db: DatabaseConnection) {
     let (store, _, _) = site::<StoreLayer>(db).await;
     let app = app(store
-        .with_life(Duration::hours(1))
+        .with_idle_timeout(Duration::hours(1))
         .layer()
         .with_always_save(true));
     let mut visitor = Visitor::new(&app);

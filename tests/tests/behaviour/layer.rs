@@ -9,13 +9,11 @@ use axum::http::{Request, Response};
 use axum::routing::get;
 use sea_orm::DatabaseConnection;
 use session_store::{SessionLayer, express_session};
-use tests::{Clock, Visitor, on_every_database};
+use tests::{Clock, Visitor, on_every_database, store};
 use time::Duration;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_sessions::Session;
 use tower_sessions::cookie::{Key, SameSite};
-
-use crate::session::store;
 
 on_every_database!(
     a_visitor_who_only_reads_for_three_lives_stays_signed_in,
@@ -74,7 +72,7 @@ async fn visitor(
 ) -> (session_store::DefaultStore, Clock, Visitor) {
     let (store, clock) = store::<express_session::Model>(db).await;
     let store = store
-        .with_life(LIFE)
+        .with_idle_timeout(LIFE)
         .with_touch_after(Duration::minutes(10));
     let mut visitor = Visitor::new(&routes().layer(options(store.layer())));
     visitor.ok("/login").await;
@@ -130,7 +128,7 @@ async fn reading_writes_once_per_touch_after_and_never_the_data(db: DatabaseConn
 
 async fn without_a_life_the_cookie_is_not_renewed(db: DatabaseConnection) {
     let (store, clock, _) = visitor(db, |layer| layer).await;
-    let store = store.with_life(Duration::ZERO);
+    let store = store.with_idle_timeout(Duration::ZERO);
     let mut visitor = Visitor::new(&routes().layer(store.layer()));
     let set = visitor.get("/login").await.set_cookie.unwrap();
     assert!(!set.contains("Max-Age"), "{set}");
@@ -157,7 +155,7 @@ async fn a_session_that_is_ended_or_moved_is_not_renewed(db: DatabaseConnection)
 async fn a_renewed_cookie_has_the_options_of_the_first(db: DatabaseConnection) {
     let (_, clock, _) = visitor(db.clone(), |layer| layer).await;
     let (store, _) = store::<express_session::Model>(db).await;
-    let store = store.with_life(LIFE).with_clock(clock.reader());
+    let store = store.with_idle_timeout(LIFE).with_clock(clock.reader());
     let layer = store
         .layer()
         .with_name("sid")

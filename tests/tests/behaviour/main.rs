@@ -1,21 +1,21 @@
 //! What the store promises, on every database.
 
-mod absolute;
+mod absolute_timeout;
 mod caching;
 mod columns;
 mod connect;
-mod directory;
 mod extras;
 mod faults;
 mod guarantees;
 mod health;
 mod http;
+mod idle_timeout;
 mod layer;
-mod life;
+mod listing_and_revoking;
+mod operations;
 mod prune;
 mod races;
 mod recipes;
-mod session;
+mod schema;
 mod sid;
-mod table;
-mod tower_0_14;
+mod tower_sessions_0_14;

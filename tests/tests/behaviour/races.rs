@@ -9,13 +9,11 @@ use axum::routing::get;
 use sea_orm::{DatabaseConnection, EntityTrait};
 use serde_json::{Value, json};
 use session_store::SeaOrmStore;
-use tests::{Clock, Visitor, on_every_database, record};
+use tests::{Clock, Visitor, entity, on_every_database, record, store};
 use time::Duration;
 use tokio::sync::Barrier;
 use tower_sessions::session::Id;
 use tower_sessions::{Session, SessionManagerLayer, SessionStore};
-
-use crate::session::store;
 
 on_every_database!(
     sixty_four_requests_at_once_each_keep_their_key,
@@ -55,26 +53,12 @@ mod dropped {
         a_save_that_was_dropped_leaves_what_others_add_to_the_next);
 }
 
-mod versioned {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "session")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
-        pub sess: Json,
-        pub expire: TimeDateTimeWithTimeZone,
-        #[session(version)]
-        pub version: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
+entity!(versioned {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(version)]
+    pub version: i64,
+});
 
 type Store = SeaOrmStore<versioned::Model>;
 
@@ -485,7 +469,7 @@ async fn a_session_that_expires_during_a_request_does_not_come_back(db: Database
             .await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
         assert_eq!(site.store.count().await.unwrap(), 0, "{path}");
-        site.store.clear().await.unwrap();
+        site.store.delete_all().await.unwrap();
     }
 }
 
@@ -527,7 +511,7 @@ async fn cycle_id_twice_neither_brings_back_nor_loses(db: DatabaseConnection) {
     let data = site.data(&slow.id()).await.unwrap();
     assert_eq!(data, json!({"a": "1", "b": "2", "c": "3"}));
     assert_eq!(site.rows().await.len(), 1);
-    site.store.clear().await.unwrap();
+    site.store.delete_all().await.unwrap();
 
     let site = self::site(db).await;
     let (status, _) = site
@@ -577,7 +561,7 @@ async fn a_read_changes_nothing(db: DatabaseConnection) {
 async fn a_touch_racing_a_delete_leaves_no_row(db: DatabaseConnection) {
     let (store, clock) = store::<versioned::Model>(db).await;
     let store = store
-        .with_life(Duration::DAY)
+        .with_idle_timeout(Duration::DAY)
         .with_touch_after(Duration::ZERO);
     for _ in 0..50 {
         let mut session = record(clock.now(), []);

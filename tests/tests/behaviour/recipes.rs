@@ -5,11 +5,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use sea_orm::{ColumnTrait, Condition, DatabaseConnection, QueryFilter, QueryOrder, QuerySelect};
-use tests::{Clock, Visitor, on_every_database};
+use tests::{Clock, Visitor, entity, on_every_database, store};
 use time::Duration;
 use tower_sessions::Session;
-
-use crate::session::store;
 
 on_every_database!(
     one_session_per_user_the_newest_wins,
@@ -20,28 +18,14 @@ on_every_database!(
     operators_see_who_is_signed_in_with_how_many_sessions,
 );
 
-mod session {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "session")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
-        pub sess: Json,
-        pub expire: TimeDateTimeWithTimeZone,
-        #[session(index)]
-        pub user_id: Option<i32>,
-        #[session(last_seen)]
-        pub last_seen: TimeDateTimeWithTimeZone,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
+entity!(session {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(index)]
+    pub user_id: Option<i32>,
+    #[session(last_seen)]
+    pub last_seen: TimeDateTimeWithTimeZone,
+});
 
 use session::{Column, Store};
 
@@ -163,7 +147,7 @@ fn site(store: &Store) -> Router {
 async fn open(db: DatabaseConnection) -> (Store, Clock, Router) {
     let (store, clock) = store::<session::Model>(db).await;
     let store = store
-        .with_life(Duration::days(14))
+        .with_idle_timeout(Duration::days(14))
         .with_touch_after(Duration::ZERO);
     let site = site(&store);
     (store, clock, site)

@@ -4,11 +4,9 @@ use sea_orm::{DatabaseConnection, DbBackend, EntityTrait};
 use serde_json::json;
 use tests::database::execute;
 use tests::kinds::json_and_offset::{Entity, Model};
-use tests::{on_every_database, record};
+use tests::{on_every_database, record, store};
 use tower_sessions::SessionStore;
 use tower_sessions::session::Id;
-
-use crate::session::store;
 
 on_every_database!(
     the_table_holds_the_hash_of_the_id,
@@ -61,7 +59,9 @@ async fn two_plain_ids_that_differ_in_case_alone_never_meet(db: DatabaseConnecti
     let (store, clock) = store::<Model>(db).await;
     // What it has loaded before, by hashed ids, makes no difference.
     assert_eq!(store.load(&Id::default()).await.unwrap(), None);
-    let store = store.with_plain_sid().with_life(time::Duration::days(1));
+    let store = store
+        .with_plain_sid()
+        .with_idle_timeout(time::Duration::days(1));
     let mut lower = record(clock.now(), [("who", json!("lower"))]);
     lower.id = "abcdefghijklmnopqrstuA".parse().unwrap();
     let mut upper = record(clock.now(), [("who", json!("upper"))]);
@@ -79,14 +79,14 @@ async fn two_plain_ids_that_differ_in_case_alone_never_meet(db: DatabaseConnecti
 
     // Whether the second keeps its id depends on the collation; that it has a row of its own not.
     store.create(&mut upper).await.unwrap();
-    let reader = store.with_life(time::Duration::ZERO);
+    let reader = store.with_idle_timeout(time::Duration::ZERO);
     assert_eq!(reader.load(&upper.id).await.unwrap(), Some(upper));
     assert_eq!(reader.load(&lower.id).await.unwrap(), Some(lower));
 }
 
 async fn neither_debug_output_nor_an_error_names_an_id(db: DatabaseConnection) {
     let (store, clock) = store::<Model>(db).await;
-    let store = store.with_life(time::Duration::days(1));
+    let store = store.with_idle_timeout(time::Duration::days(1));
     let mut session = record(clock.now(), [("secret", json!("hunter2"))]);
     store.create(&mut session).await.unwrap();
     let mut texts = vec![format!("{store:?} {:?}", store.layer())];
@@ -100,7 +100,7 @@ async fn neither_debug_output_nor_an_error_names_an_id(db: DatabaseConnection) {
         clock.set(session.expiry_date - time::Duration::MINUTE);
         let error = store
             .clone()
-            .with_life(time::Duration::days(9))
+            .with_idle_timeout(time::Duration::days(9))
             .touch(&session.id)
             .await;
         texts.push(format!("{:?}", error.unwrap_err()));

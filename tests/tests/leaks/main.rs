@@ -10,7 +10,7 @@ use sea_orm::{DatabaseConnection, DbBackend};
 use serde_json::json;
 use session_store::SeaOrmStore;
 use tests::database::execute;
-use tests::{Visitor, on_every_database, record};
+use tests::{Visitor, entity, on_every_database, record};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::session::{Id, Record};
 use tower_sessions::{Session, SessionStore};
@@ -18,29 +18,15 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 on_every_database!(one_thread: nothing_secret_is_logged_at_any_level);
 
-mod session {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "session")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
-        pub sess: Json,
-        pub expire: TimeDateTimeWithTimeZone,
-        #[sea_orm(unique)]
-        pub email: Option<String>,
-        pub age: Option<i32>,
-        #[session(version)]
-        pub version: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
+entity!(session {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[sea_orm(unique)]
+    pub email: Option<String>,
+    pub age: Option<i32>,
+    #[session(version)]
+    pub version: i64,
+});
 
 /// Every value of a session in this test has this in it.
 const SECRET: &str = "hunter2";
@@ -84,7 +70,7 @@ fn everything_logged() -> &'static Log {
 async fn nothing_secret_is_logged_at_any_level(db: DatabaseConnection) {
     let log = everything_logged();
     let store = SeaOrmStore::<session::Model>::new(db)
-        .with_life(Duration::HOUR)
+        .with_idle_timeout(Duration::HOUR)
         .with_max_bytes(1000);
     store.create_table().await.unwrap();
     let mut secrets = Vec::new();
@@ -205,7 +191,7 @@ async fn faults(store: &SeaOrmStore<session::Model>, secrets: &mut Vec<Id>, log:
 
     if store.db().get_database_backend() != DbBackend::Sqlite {
         // PostgreSQL adds the whole row to its error.
-        store.clear().await.unwrap();
+        store.delete_all().await.unwrap();
         let check = "ALTER TABLE session ADD CONSTRAINT young CHECK (age < 100)";
         execute(store.db(), check).await;
         twin.data.insert("age".into(), json!(200));

@@ -3,22 +3,15 @@
 use sea_orm::{DatabaseConnection, DbBackend, EntityName, EntityTrait};
 use sea_orm_migration::prelude::*;
 use serde_json::json;
-use tests::{Clock, on_every_database, record};
+use tests::{Clock, entity, on_every_database, record};
 use time::Duration;
 use tower_sessions::SessionStore as _;
 
 use crate::table::table;
 
-/// The entity as it is today.
-mod session {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "session")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
+entity!(
+    /// The entity as it is today.
+    session {
         pub sess: Json,
         pub expire: TimeDateTimeWithTimeZone,
         #[session(index)]
@@ -26,12 +19,7 @@ mod session {
         #[session(created_at)]
         pub created_at: Option<TimeDateTimeWithTimeZone>,
     }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
+);
 
 mod create_session {
     use super::*;
@@ -236,7 +224,7 @@ async fn sessions_that_are_there_get_an_age_and_so_outlive_an_absolute_life_that
     Migrator::up(&db, None).await.unwrap();
     let store = session::Store::new(db.clone())
         .with_clock(clock.reader())
-        .with_absolute_life(Duration::minutes(30));
+        .with_absolute_timeout(Duration::minutes(30));
     assert!(store.load(&session.id).await.unwrap().is_some());
     clock.advance(Duration::minutes(40));
     assert_eq!(store.load(&session.id).await.unwrap(), None);

@@ -44,7 +44,7 @@ async fn is_a_session_store<M: SessionModel>(db: &DatabaseConnection, staff: Con
     let clock = Clock::new();
     let store = SeaOrmStore::<M>::new(db.clone())
         .with_clock(clock.reader())
-        .with_life(Duration::hours(1));
+        .with_idle_timeout(Duration::hours(1));
     store.health().await.unwrap();
     // The table that is there stays as it is, and gets the index that pruning needs.
     store.create_table().await.unwrap();

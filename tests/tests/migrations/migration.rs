@@ -3,33 +3,19 @@
 use sea_orm::{DatabaseConnection, DbBackend, EntityName};
 use sea_orm_migration::prelude::*;
 use serde_json::json;
-use tests::{Clock, on_every_database, record};
+use tests::{Clock, entity, on_every_database, record};
 use tower_sessions::SessionStore as _;
 
 use crate::table::table;
 
-mod session {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "session")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
-        pub sess: Json,
-        pub expire: TimeDateTimeWithTimeZone,
-        #[session(index)]
-        pub user_id: Option<i32>,
-        #[session(created_at)]
-        pub created_at: TimeDateTimeWithTimeZone,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
+entity!(session {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(index)]
+    pub user_id: Option<i32>,
+    #[session(created_at)]
+    pub created_at: TimeDateTimeWithTimeZone,
+});
 
 use session::{Entity, Store};
 

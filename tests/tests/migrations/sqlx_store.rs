@@ -10,7 +10,7 @@ use sea_orm::{
 use serde_json::json;
 use session_store::{SeaOrmStore, SessionModel};
 use tests::database::execute;
-use tests::{Clock, Visitor, on_every_database};
+use tests::{Clock, Visitor, entity, on_every_database};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::session::{Id, Record};
 use tower_sessions::{Session, SessionStore};
@@ -27,7 +27,7 @@ on_every_database!(
 /// A `sess` column that holds what tower-sessions-sqlx-store writes: the whole record.
 mod whole_record {
     use sea_orm::{DeriveValueType, Value};
-    use session_store::{Data, Record, SessColumn};
+    use session_store::{Data, SessColumn, SessionRef};
 
     type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -35,9 +35,9 @@ mod whole_record {
     pub struct WholeRecord(pub Vec<u8>);
 
     impl SessColumn for WholeRecord {
-        fn encode(record: &Record<'_>) -> Result<Value, BoxError> {
+        fn encode(session: &SessionRef<'_>) -> Result<Value, BoxError> {
             // A tuple and a struct of the same fields are the same MessagePack.
-            let record = (record.id, record.data, record.expiry_date);
+            let record = (session.id, session.data, session.expiry_date);
             Ok(rmp_serde::to_vec(&record)?.into())
         }
 
@@ -45,7 +45,7 @@ mod whole_record {
             // The error is replaced: it can quote the data.
             rmp_serde::from_slice::<tower_sessions::session::Record>(&self.0)
                 .map(|record| record.data)
-                .map_err(|_| "it is no record of tower-sessions".into())
+                .map_err(|_| "expected a record of tower-sessions".into())
         }
     }
 }
@@ -287,7 +287,7 @@ async fn slides<M: OldTable>(db: DatabaseConnection) {
     let store = SeaOrmStore::<M>::new(db.clone())
         .with_plain_sid()
         .with_clock(clock.reader())
-        .with_life(Duration::hours(1));
+        .with_idle_timeout(Duration::hours(1));
     clock.advance(Duration::minutes(50));
     store.load(&record.id).await.unwrap().unwrap();
     clock.advance(Duration::minutes(50));
@@ -322,31 +322,19 @@ async fn no_record<M: OldTable>(db: DatabaseConnection) {
     db.execute_raw(insert).await.unwrap();
     let store = SeaOrmStore::<M>::new(db).with_plain_sid();
     let error = store.load(&record.id).await.unwrap_err().to_string();
-    assert!(error.contains("no record of tower-sessions"), "{error}");
+    assert!(error.contains("a record of tower-sessions"), "{error}");
     assert!(!error.contains("secret"), "{error}");
 }
 
-/// A table with what the old one has not: hashed ids, JSON, a column by which to find sessions.
-mod session {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "web_session")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
+entity!(
+    /// A table with hashed ids, JSON, and a column to find sessions by, which the old table lacks.
+    session in "web_session" {
         pub sess: Json,
         pub expire: TimeDateTimeWithTimeZone,
         #[session(index)]
         pub user_id: Option<i32>,
     }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
+);
 
 /// Copies every session that has not ended; again is fine.
 async fn copy<M: OldTable>(
@@ -372,7 +360,7 @@ async fn copied<M: OldTable>(db: DatabaseConnection) {
     let old = SeaOrmStore::<M>::new(db.clone())
         .with_plain_sid()
         .with_clock(clock.reader())
-        .with_life(Duration::hours(1));
+        .with_idle_timeout(Duration::hours(1));
     let mut records = Vec::new();
     for n in 0..5 {
         let mut record = signed_in(clock.now());

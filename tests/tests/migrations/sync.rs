@@ -3,54 +3,31 @@
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait};
 use serde_json::json;
 use session_store::{Error, SeaOrmStore, SessionModel};
-use tests::{Clock, on_every_database, record};
+use tests::{Clock, entity, on_every_database, record};
 use tower_sessions::SessionStore;
 
 use crate::table::table;
 
-macro_rules! entity {
-    ($name:ident { $($field:tt)* }) => {
-        mod $name {
-            #![allow(dead_code)] // The derived `Store` of one.
+entity!(before {
+    pub sess: String,
+    pub expire: TimeDateTimeWithTimeZone,
+});
 
-            use sea_orm::entity::prelude::*;
-            use session_store::SessionModel;
+entity!(after {
+    pub sess: String,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(index)]
+    pub user_id: Option<i32>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub user_agent: Option<String>,
+});
 
-            #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-            #[sea_orm(table_name = "session")]
-            pub struct Model {
-                #[sea_orm(primary_key, auto_increment = false)]
-                pub sid: String,
-                pub sess: String,
-                pub expire: TimeDateTimeWithTimeZone,
-                $($field)*
-            }
-
-            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-            pub enum Relation {}
-
-            impl ActiveModelBehavior for ActiveModel {}
-        }
-    };
-}
-
-entity!(before {});
-
-entity!(
-    after {
-        #[session(index)]
-        pub user_id: Option<i32>,
-        #[sea_orm(column_type = "Text", nullable)]
-        pub user_agent: Option<String>,
-    }
-);
-
-entity!(
-    required {
-        #[session(default)]
-        pub visits: i32,
-    }
-);
+entity!(required {
+    pub sess: String,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(default)]
+    pub visits: i32,
+});
 
 on_every_database!(
     table_then_sync_then_create_table_makes_the_table_that_create_table_makes,
@@ -146,7 +123,9 @@ async fn create_table_before_sync_names_the_missing_columns_and_makes_no_index(
     let lines = table(&db, "session").await;
     let store = after::Store::new(db.clone());
     match store.create_table().await {
-        Err(Error::Columns { columns, .. }) => assert_eq!(columns, ["user_id", "user_agent"]),
+        Err(Error::MissingColumns { columns, .. }) => {
+            assert_eq!(columns, ["user_id", "user_agent"])
+        }
         outcome => panic!("{outcome:?}"),
     }
     assert_eq!(table(&db, "session").await, lines);

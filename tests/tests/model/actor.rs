@@ -178,7 +178,7 @@ pub async fn run<M: SessionModel>(op: Op, actor: usize, world: World<M>) -> Outc
         Op::Touch => (store.touch(id).await.is_ok(), false),
         Op::Prune => (store.prune().await.is_ok(), false),
         Op::Revoke => {
-            let every = M::columns().expire.is_not_null();
+            let every = M::columns().expire.column.is_not_null();
             (store.revoke(every).await.is_ok(), false)
         }
         _ => match world.door {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sea_orm::Database;
 use serde_json::json;
 use session_store::{SeaOrmStore, SessionModel};
-use tests::Clock;
+use tests::{Clock, entity};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
@@ -14,26 +14,12 @@ use tower_sessions::session::{Id, Record};
 use crate::gate::{Gate, Times};
 use crate::table::{self, Table};
 
-pub mod versioned {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "session")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
-        pub sess: Json,
-        pub expire: TimeDateTimeWithTimeZone,
-        #[session(version)]
-        pub version: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
+entity!(versioned {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(version)]
+    pub version: i64,
+});
 
 /// A key that only the visitor's first session has.
 pub const ORIGIN: &str = "origin";
@@ -82,7 +68,7 @@ impl<M: SessionModel> World<M> {
         for _ in 0..MAX_ACTORS {
             let clock = gate.clone();
             let store = SeaOrmStore::new(gate.connect(&url).await)
-                .with_life(LIFE)
+                .with_idle_timeout(LIFE)
                 .with_max_bytes(1_000)
                 .with_clock(move || clock.now());
             stores.push(store);
@@ -110,7 +96,7 @@ impl<M: SessionModel> World<M> {
 
     /// Leaves the first session alone in the table.
     pub async fn reset(&self, is_due: bool) {
-        self.plain.clear().await.unwrap();
+        self.plain.delete_all().await.unwrap();
         let data = [(ORIGIN, json!(true)), ("old", json!(true))];
         let mut record = Record {
             id: self.id,

@@ -208,7 +208,7 @@ async fn any_end_is_the_same_moment_in_rust_and_in_sql<M: SessionModel>(db: Data
             prop_assert_eq!(store.count().await.unwrap(), u64::from(is_live));
             prop_assert_eq!(store.save(&session).await.is_ok(), is_live);
             prop_assert_eq!(store.prune().await.unwrap(), u64::from(!is_live));
-            store.clear().await.unwrap();
+            store.delete_all().await.unwrap();
             Ok(())
         },
     )

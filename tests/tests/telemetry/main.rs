@@ -13,7 +13,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use sea_orm::{Database, DatabaseConnection, DbBackend};
 use session_store::{SeaOrmStore, connect_options};
 use tests::database::{execute, take_connections};
-use tests::{Clock, Killer, Visitor, on_every_database, record};
+use tests::{Clock, Killer, Visitor, entity, on_every_database, record};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::{Session, SessionStore};
 use tracing::field::{Field, Visit};
@@ -34,33 +34,19 @@ on_every_database!(one_thread:
     pruned_rows_and_the_last_prune_are_told,
 );
 
-mod session {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "session")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
-        pub sess: Json,
-        pub expire: TimeDateTimeWithTimeZone,
-        #[session(version)]
-        pub version: i64,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
+entity!(session {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(version)]
+    pub version: i64,
+});
 
 type Store = SeaOrmStore<session::Model>;
 
 async fn open(db: DatabaseConnection, clock: &Clock) -> Store {
     watched();
     let store = Store::new(db)
-        .with_life(Duration::HOUR)
+        .with_idle_timeout(Duration::HOUR)
         .with_clock(clock.reader());
     store.create_table().await.unwrap();
     store
@@ -163,12 +149,12 @@ async fn each_statement_has_a_span(db: DatabaseConnection) {
         told(),
         ["create 1 ok", "prune_find 1 ok", "prune_delete 1 ok"]
     );
-    store.clear().await.unwrap();
+    store.delete_all().await.unwrap();
     store.health().await.unwrap();
     store.has_expire_index().await.unwrap();
     assert_eq!(
         told(),
-        ["clear 0 none", "health 0 none", "check_index 1 ok"]
+        ["delete_all 0 none", "health 0 none", "check_index 1 ok"]
     );
 }
 
@@ -419,8 +405,8 @@ async fn pruned_rows_and_the_last_prune_are_told(db: DatabaseConnection) {
 fn every_name_is_in_the_documentation() {
     let page = include_str!("../../../session-store/docs/telemetry.md");
     let sources = [
-        include_str!("../../../session-store/src/telemetry.rs"),
-        include_str!("../../../session-store/src/metrics.rs"),
+        include_str!("../../../session-store/src/telemetry/operation.rs"),
+        include_str!("../../../session-store/src/telemetry/metrics.rs"),
     ];
     let mut names = 0;
     for source in sources {

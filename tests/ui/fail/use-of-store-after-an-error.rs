@@ -15,7 +15,7 @@ impl ActiveModelBehavior for ActiveModel {}
 pub async fn of_user(db: DatabaseConnection, user: &str) -> Result<Option<Model>, DbErr> {
     let store = Store::new(db)
         .with_plain_sid()
-        .with_absolute_life(time::Duration::DAY);
+        .with_absolute_timeout(time::Duration::DAY);
     store
         .active()
         .filter(Column::Sid.ne(user))

@@ -71,7 +71,7 @@ fn main() {
     let columns = Model::columns();
     assert!(matches!(columns.sid, Column::Id));
     assert!(matches!(columns.sess, Column::Data));
-    assert!(matches!(columns.expire, Column::Ends));
+    assert!(matches!(columns.expire.column, Column::Ends));
     assert!(matches!(
         columns.created_at.map(|at| at.column),
         Some(Column::Born)

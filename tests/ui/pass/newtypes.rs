@@ -1,5 +1,5 @@
 use sea_orm::entity::prelude::*;
-use session_store::{Data, Record, SessColumn, SessionModel, SidColumn, TimestampColumn};
+use session_store::{Data, SessColumn, SessionModel, SessionRef, SidColumn, TimestampColumn};
 use time::OffsetDateTime;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -23,8 +23,8 @@ impl SidColumn for SessionId {
 pub struct Sealed(Vec<u8>);
 
 impl SessColumn for Sealed {
-    fn encode(record: &Record<'_>) -> Result<sea_orm::Value, BoxError> {
-        Ok(serde_json::to_vec(record.data)?.into())
+    fn encode(session: &SessionRef<'_>) -> Result<sea_orm::Value, BoxError> {
+        Ok(serde_json::to_vec(session.data)?.into())
     }
 
     fn decode(self) -> Result<Data, BoxError> {
@@ -36,11 +36,11 @@ impl SessColumn for Sealed {
 pub struct Seconds(i64);
 
 impl TimestampColumn for Seconds {
-    fn at(moment: OffsetDateTime) -> Self {
-        Self(moment.unix_timestamp())
+    fn from_utc(timestamp: OffsetDateTime) -> Self {
+        Self(timestamp.unix_timestamp())
     }
 
-    fn moment(&self) -> OffsetDateTime {
+    fn to_utc(&self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(self.0).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 }

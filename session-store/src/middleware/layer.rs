@@ -1,0 +1,263 @@
+//! The layer, its options and its service.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+#[cfg(any(feature = "signed", feature = "private"))]
+use tower_cookies::cookie::Key;
+use tower_cookies::cookie::SameSite;
+use tower_layer::Layer;
+use tower_service::Service;
+use tower_sessions::{Expiry, SessionManagerLayer};
+
+use super::cookie::{CookieOptions, Protection};
+use super::renew_cookie::RenewCookie;
+use super::request_store::RequestStore;
+use crate::model::SessionModel;
+use crate::store::SeaOrmStore;
+
+impl<M: SessionModel> SeaOrmStore<M> {
+    /// Creates the middleware that gives each request its [`Session`](tower_sessions::Session).
+    ///
+    /// It is tower-sessions' own, with its options under their own names, and does two things that
+    /// tower-sessions cannot do with a store alone:
+    ///
+    /// - The cookie slides with the row. When loading a session has moved its expiry, the response
+    ///   sets the cookie again with the full [idle timeout](Self::with_idle_timeout), so a visitor who
+    ///   only reads stays signed in. Without an idle timeout, the cookie lasts until the browser closes,
+    ///   and the row expires two weeks after its last save.
+    /// - With a `#[session(version)]` column, no change is lost. If two requests change different keys
+    ///   of one session at the same time, both changes are kept. If they change one key, the later save
+    ///   wins. `Session::clear` removes what other requests have added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_store::DefaultStore;
+    /// # let db = sea_orm::DatabaseConnection::default();
+    /// use axum::{Router, routing::get};
+    /// use time::Duration;
+    /// use tower_sessions::Session;
+    ///
+    /// async fn home(session: Session) -> String {
+    ///     format!("{:?}", session.get::<u32>("visits").await)
+    /// }
+    ///
+    /// let store = DefaultStore::new(db).with_idle_timeout(Duration::days(14));
+    /// let app: Router = Router::new()
+    ///     .route("/", get(home))
+    ///     .layer(store.layer().with_name("sid"));
+    /// ```
+    #[must_use]
+    pub fn layer(&self) -> SessionLayer<M> {
+        SessionLayer {
+            store: self.clone(),
+            cookie: Arc::new(CookieOptions::default()),
+            always_save: false,
+        }
+    }
+}
+
+/// The session middleware. Created by [`SeaOrmStore::layer`].
+pub struct SessionLayer<M: SessionModel> {
+    store: SeaOrmStore<M>,
+    cookie: Arc<CookieOptions>,
+    always_save: bool,
+}
+
+impl<M: SessionModel> SessionLayer<M> {
+    /// Sets the cookie's name. The default is `id`, which does not reveal the software behind the site
+    /// ([OWASP][owasp]).
+    ///
+    /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#session-id-name-fingerprinting
+    #[must_use]
+    pub fn with_name(self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.with_cookie(|cookie| cookie.name = name.into())
+    }
+
+    /// Sets whether the cookie is hidden from the page's scripts. The default is `true`.
+    ///
+    /// <div class="warning">
+    ///
+    /// With `false`, a script that gets into a page can steal the session.
+    ///
+    /// </div>
+    #[must_use]
+    pub fn with_http_only(self, http_only: bool) -> Self {
+        self.with_cookie(|cookie| cookie.http_only = http_only)
+    }
+
+    /// Sets whether requests that other sites cause carry the cookie. The default is
+    /// [`SameSite::Strict`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
+    /// use tower_sessions::cookie::SameSite;
+    ///
+    /// // A visitor who follows a link from another site is signed in.
+    /// let layer = store.layer().with_same_site(SameSite::Lax);
+    /// ```
+    #[must_use]
+    pub fn with_same_site(self, same_site: SameSite) -> Self {
+        self.with_cookie(|cookie| cookie.same_site = same_site)
+    }
+
+    /// Sets whether the browser sends the cookie only over HTTPS. The default is `true`.
+    ///
+    /// <div class="warning">
+    ///
+    /// With `false`, anyone who can read the network traffic can take the session. Use it only for
+    /// development over plain HTTP.
+    ///
+    /// </div>
+    #[must_use]
+    pub fn with_secure(self, secure: bool) -> Self {
+        self.with_cookie(|cookie| cookie.secure = secure)
+    }
+
+    /// Sets the path that the cookie is for. The default is `/`.
+    #[must_use]
+    pub fn with_path(self, path: impl Into<Cow<'static, str>>) -> Self {
+        self.with_cookie(|cookie| cookie.path = path.into())
+    }
+
+    /// Sets the domain that the cookie is for, including its subdomains. By default the cookie is only
+    /// for the host that set it.
+    #[must_use]
+    pub fn with_domain(self, domain: impl Into<Cow<'static, str>>) -> Self {
+        self.with_cookie(|cookie| cookie.domain = Some(domain.into()))
+    }
+
+    /// Sets whether the session is saved after every request that has one, changed or not. The default
+    /// is `false`. To keep a session alive while it is used, set
+    /// [an idle timeout](SeaOrmStore::with_idle_timeout), not this.
+    #[must_use]
+    pub fn with_always_save(mut self, always_save: bool) -> Self {
+        self.always_save = always_save;
+        self
+    }
+
+    /// Signs the cookie with a `tower_sessions::cookie::Key`. A cookie that was not signed with this key
+    /// is ignored, without asking the database.
+    #[cfg(feature = "signed")]
+    #[must_use]
+    pub fn with_signed(self, key: Key) -> Self {
+        self.with_cookie(|cookie| cookie.protection = Protection::Signed(key))
+    }
+
+    /// Encrypts and signs the cookie with a `tower_sessions::cookie::Key`.
+    #[cfg(feature = "private")]
+    #[must_use]
+    pub fn with_private(self, key: Key) -> Self {
+        self.with_cookie(|cookie| cookie.protection = Protection::Private(key))
+    }
+
+    fn with_cookie(mut self, set: impl FnOnce(&mut CookieOptions)) -> Self {
+        set(Arc::make_mut(&mut self.cookie));
+        self
+    }
+
+    /// Creates tower-sessions' layer over the store of one request.
+    fn session_manager(&self, store: RequestStore<M>) -> SessionManagerLayer<RequestStore<M>> {
+        let cookie = &*self.cookie;
+        let mut manager = SessionManagerLayer::new(store)
+            .with_name(cookie.name.clone())
+            .with_http_only(cookie.http_only)
+            .with_same_site(cookie.same_site)
+            .with_secure(cookie.secure)
+            .with_path(cookie.path.clone())
+            .with_always_save(self.always_save);
+        if let Some(timeout) = self.store.expiry().idle_timeout() {
+            manager = manager.with_expiry(Expiry::OnInactivity(timeout));
+        }
+        if let Some(domain) = &cookie.domain {
+            manager = manager.with_domain(domain.clone());
+        }
+        manager
+    }
+}
+
+impl<S, M: SessionModel> Layer<S> for SessionLayer<M> {
+    type Service = SessionService<S, M>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service that [`SessionLayer`] wraps around an application.
+#[derive(Clone, Debug)]
+pub struct SessionService<S, M: SessionModel> {
+    inner: S,
+    layer: SessionLayer<M>,
+}
+
+impl<ReqBody, ResBody, S, M> Service<Request<ReqBody>> for SessionService<S, M>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Error: Send,
+    S::Future: Send,
+    ReqBody: Send + 'static,
+    ResBody: Default + Send + 'static,
+    M: SessionModel,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        // The service that was polled ready serves this request, and its clone the next.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let SessionLayer { store, cookie, .. } = &self.layer;
+        let store = RequestStore::new(store.clone());
+        let manager = self.layer.session_manager(store.clone());
+        let inner = RenewCookie::new(inner, store, Arc::clone(cookie));
+        match &cookie.protection {
+            Protection::Plaintext => Box::pin(manager.layer(inner).call(request)),
+            #[cfg(feature = "signed")]
+            Protection::Signed(key) => {
+                let manager = manager.with_signed(key.clone());
+                Box::pin(manager.layer(inner).call(request))
+            }
+            #[cfg(feature = "private")]
+            Protection::Private(key) => {
+                let manager = manager.with_private(key.clone());
+                Box::pin(manager.layer(inner).call(request))
+            }
+        }
+    }
+}
+
+impl<M: SessionModel> Clone for SessionLayer<M> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            cookie: Arc::clone(&self.cookie),
+            always_save: self.always_save,
+        }
+    }
+}
+
+impl<M: SessionModel> fmt::Debug for SessionLayer<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not the key of signed and private cookies.
+        f.debug_struct("SessionLayer")
+            .field("store", &self.store)
+            .field("name", &self.cookie.name)
+            .finish_non_exhaustive()
+    }
+}

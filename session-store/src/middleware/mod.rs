@@ -1,0 +1,10 @@
+//! The middleware: tower-sessions' own, over a store for each request.
+
+mod cookie;
+mod layer;
+mod merge;
+mod renew_cookie;
+mod request_store;
+mod snapshot;
+
+pub use layer::{SessionLayer, SessionService};

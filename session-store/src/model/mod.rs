@@ -1,0 +1,18 @@
+//! What a derived model tells the store, and what its columns hold.
+
+mod columns;
+mod data;
+mod extras;
+mod session_model;
+mod session_ref;
+mod sid;
+mod types;
+
+pub use columns::{Columns, Timestamp, Version};
+pub use data::Data;
+pub(crate) use data::{check_depth, has_nul};
+pub use extras::{Extra, Source};
+pub use session_model::{ActiveModel, Column, CreatedAt, SessionModel};
+pub use session_ref::SessionRef;
+pub(crate) use sid::SidForm;
+pub use types::{SessColumn, SidColumn, TimestampColumn, VersionColumn};

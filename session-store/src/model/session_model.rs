@@ -1,0 +1,57 @@
+//! The trait `SessionModel`: what a derived model tells the store.
+
+use sea_orm::{EntityTrait, FromQueryResult, ModelTrait};
+
+use super::columns::Columns;
+use super::session_ref::SessionRef;
+use super::types::{SessColumn, SidColumn};
+use crate::error::Result;
+
+/// The `Column` enum of a model's entity.
+pub type Column<M> = <<M as ModelTrait>::Entity as EntityTrait>::Column;
+
+/// The `ActiveModel` of a model's entity.
+pub type ActiveModel<M> = <<M as ModelTrait>::Entity as EntityTrait>::ActiveModel;
+
+/// A SeaORM model whose table can hold sessions.
+///
+/// Derive it. [The derive](derive@crate::SessionModel) documents the attributes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not implement `SessionModel`",
+    note = "add `SessionModel` to the derive list of the entity's `Model`"
+)]
+pub trait SessionModel:
+    ModelTrait<Entity: EntityTrait<Model = Self>> + FromQueryResult + Sync + 'static
+{
+    /// The type of the `sid` field.
+    type Sid: SidColumn;
+    /// The type of the `sess` field.
+    type Sess: SessColumn;
+
+    /// Returns the columns that the store itself reads and writes.
+    fn columns() -> Columns<Column<Self>>;
+
+    /// Fills the extra columns of a row from the session. Called on every create and save.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the session has no value for a required column, or one of another type.
+    fn fill(session: &SessionRef<'_>, row: &mut ActiveModel<Self>) -> Result<()>;
+
+    /// Returns the columns with `#[session(index)]`, which get an index each.
+    #[must_use]
+    fn indexed() -> Vec<Column<Self>> {
+        Vec::new()
+    }
+}
+
+/// A model with a `created_at` column, which
+/// [`with_absolute_timeout`](crate::SeaOrmStore::with_absolute_timeout) needs.
+///
+/// The derive implements it where there is such a column. Do not implement it by hand.
+#[diagnostic::on_unimplemented(
+    message = "an absolute timeout needs a `#[session(created_at)]` column, and `{Self}` has none",
+    label = "has no `#[session(created_at)]` column",
+    note = "add to the model: `#[session(created_at)] pub created_at: TimeDateTimeWithTimeZone`"
+)]
+pub trait CreatedAt: SessionModel {}

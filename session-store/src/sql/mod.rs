@@ -1,0 +1,11 @@
+//! SQL on every database: templates of statements, timestamps, sending, retrying.
+
+mod database_error;
+mod executor;
+mod retry;
+mod statement;
+mod timestamp;
+
+pub(crate) use executor::Executor;
+pub(crate) use statement::{BoundStatement, Parameter, Parameters, Template, ToStatement};
+pub(crate) use timestamp::{TimestampExpr, utc};

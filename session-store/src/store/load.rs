@@ -1,0 +1,123 @@
+//! Loading a session. Loading counts as use, so it touches the session if that is due.
+
+use sea_orm::{EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait};
+use time::{OffsetDateTime, PrimitiveDateTime};
+use tower_sessions::session::Id;
+
+use super::SeaOrmStore;
+use crate::error::Result;
+use crate::model::{Data, SessColumn, SessionModel};
+use crate::sql::Parameters;
+use crate::telemetry::Operation;
+
+/// A session as its row has it.
+#[derive(Debug)]
+pub(crate) struct LoadedSession {
+    pub(crate) data: Data,
+    pub(crate) expires_at: OffsetDateTime,
+    /// `None` without such a column, as is `last_seen`.
+    pub(crate) created_at: Option<OffsetDateTime>,
+    last_seen: Option<OffsetDateTime>,
+    /// The number of saves. Zero without such a column.
+    pub(crate) version: i64,
+    /// Whether loading it has moved its expiry.
+    pub(crate) has_slid: bool,
+}
+
+impl<M: SessionModel> SeaOrmStore<M> {
+    /// Loads a session that has not expired, and touches it if that is due.
+    pub(crate) async fn load_and_touch(&self, id: &Id) -> Result<Option<LoadedSession>> {
+        let Some(mut loaded) = self.select(id).await? else {
+            return Ok(None);
+        };
+        let deadline = self.expiry.deadline(loaded.created_at);
+        let touch = self.expiry.touch(self.now());
+        if let Some(touch) = touch.map(|touch| touch.until(deadline))
+            && touch.is_due(loaded.expires_at, loaded.last_seen)
+        {
+            match self.write_touch(id, touch).await {
+                Ok(true) => {
+                    let expires_at = touch.moved(loaded.expires_at);
+                    loaded.has_slid = expires_at != loaded.expires_at;
+                    loaded.expires_at = expires_at;
+                }
+                Ok(false) => {}
+                // The visitor stays signed in: a database that has become read-only should not end
+                // every session that is read.
+                Err(error) => tracing::warn!(%error, "a session was loaded but not touched"),
+            }
+        }
+        Ok(Some(loaded))
+    }
+
+    /// Reads a session that has not expired, without touching it.
+    pub(crate) async fn select(&self, id: &Id) -> Result<Option<LoadedSession>> {
+        let mut parameters = Parameters::new(self.executor.backend());
+        let sid = parameters.bind(self.sid(id));
+        let build = || {
+            let columns = M::columns();
+            let timestamps = [columns.created_at, columns.last_seen]
+                .into_iter()
+                .flatten();
+            let others = timestamps.map(|timestamp| timestamp.column);
+            let others = others.chain(columns.version.map(|version| version.column));
+            M::Entity::find()
+                .select_only()
+                .columns([columns.sess, columns.expire.column])
+                .columns(others)
+                .filter(self.is_sid(sid))
+                .into_query()
+        };
+        let select = self.templates.select.bind(parameters, build);
+        match self.executor.query_one(Operation::LOAD, &select).await? {
+            Some(row) => self.read(&row),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a row of `sess`, `expire` and, as far as there are such columns, `created_at`, `last_seen`
+    /// and the version.
+    fn read(&self, row: &QueryResult) -> Result<Option<LoadedSession>> {
+        let columns = M::columns();
+        let mut index = 1;
+        let mut next = || {
+            index += 1;
+            index
+        };
+        let created_at = columns
+            .created_at
+            .map(|column| columns.read_timestamp(column, row, next()));
+        let last_seen = columns
+            .last_seen
+            .map(|column| columns.read_timestamp(column, row, next()));
+        let version = columns
+            .version
+            .map(|column| columns.read_version(column, row, next()));
+        // Ignore unreadable `created_at` and `last_seen` unless they are needed.
+        let created_at = match created_at.transpose() {
+            Err(error) if self.expiry.has_absolute_timeout() => return Err(error),
+            created_at => created_at.ok().flatten().flatten(),
+        };
+        let never = PrimitiveDateTime::MIN.assume_utc();
+        let last_seen = last_seen
+            .and_then(Result::ok)
+            .map(|last_seen| last_seen.unwrap_or(never));
+        let expire = columns.read_expire(row, 1)?;
+        let expires_at = self.expiry.expires_at(expire, created_at);
+        if expires_at <= self.now() {
+            return Ok(None);
+        }
+        let data = columns
+            .read::<M::Sess>(columns.sess, row, 0)?
+            .decode()
+            .map_err(|source| columns.decode_error(columns.sess, source))?;
+        Ok(Some(LoadedSession {
+            data,
+            expires_at,
+            created_at,
+            last_seen,
+            version: version.transpose()?.unwrap_or(0),
+            has_slid: false,
+        }))
+    }
+}

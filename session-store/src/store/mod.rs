@@ -1,0 +1,151 @@
+//! The store: a session table, and what happens to the sessions in it.
+
+mod configuration;
+mod expiry;
+mod health;
+mod index;
+mod load;
+mod predicate;
+mod prune;
+mod query;
+mod revoke;
+mod row;
+mod schema;
+mod touch;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+
+use sea_orm::{DatabaseConnection, EntityName};
+use time::OffsetDateTime;
+use tower_sessions::session::Id;
+
+use self::configuration::{Clock, DEFAULT_MAX_BYTES, ExtrasFn};
+use self::expiry::ExpiryPolicy;
+pub(crate) use self::load::LoadedSession;
+pub use self::prune::{PruneBatches, PruneTask, Pruner};
+use crate::model::{SessionModel, SidForm};
+use crate::sql::{Executor, Template, utc};
+use crate::telemetry::Target;
+
+/// A session store over the table of the entity whose model is `M`, a [`SessionModel`].
+///
+/// The derive names it `Store`, next to the entity: `session::Store::new(db)`. It is cheap to clone.
+/// Clones share the connection pool.
+///
+/// # Examples
+///
+/// ```
+/// use session_store::DefaultStore;
+/// use time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let db = sea_orm::Database::connect("sqlite::memory:").await?;
+/// let store = DefaultStore::new(db).with_idle_timeout(Duration::days(14));
+/// store.create_table().await?;
+/// assert_eq!(store.count().await?, 0);
+/// # Ok(()) }
+/// ```
+pub struct SeaOrmStore<M: SessionModel> {
+    executor: Executor,
+    expiry: ExpiryPolicy,
+    sid_form: SidForm,
+    max_bytes: usize,
+    extras: Option<ExtrasFn<M>>,
+    clock: Clock,
+    templates: Arc<Templates>,
+}
+
+/// The statements that requests send.
+#[derive(Default)]
+struct Templates {
+    select: Template,
+    insert: Template,
+    update: Template,
+    update_version: Template,
+    touch: Template,
+    delete: Template,
+    delete_active: Template,
+}
+
+impl<M: SessionModel> SeaOrmStore<M> {
+    /// Creates a store on a connection.
+    ///
+    /// This sends nothing to the database: call [`create_table`](Self::create_table), or create the
+    /// table in a migration. On a `Disconnected` connection, every operation returns
+    /// [`Error::Disconnected`](crate::Error::Disconnected).
+    #[must_use]
+    pub fn new(db: DatabaseConnection) -> Self {
+        Self {
+            executor: Executor::new(db, M::Entity::default().table_name()),
+            expiry: ExpiryPolicy::default(),
+            sid_form: SidForm::default(),
+            max_bytes: DEFAULT_MAX_BYTES,
+            extras: None,
+            clock: Arc::new(OffsetDateTime::now_utc),
+            templates: Arc::default(),
+        }
+    }
+
+    /// Returns the connection that the store was created on.
+    #[must_use]
+    pub fn db(&self) -> &DatabaseConnection {
+        self.executor.db()
+    }
+
+    /// Returns what the sid column holds for an id: the SHA-256 of the cookie's value, as 64 characters
+    /// of lower-case hex, or the id itself [with plain sids](Self::with_plain_sid).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_store::DefaultStore;
+    /// # let store = DefaultStore::new(sea_orm::DatabaseConnection::default());
+    /// use session_store::Id;
+    ///
+    /// assert_eq!(store.sid(&Id::default()).len(), 64);
+    /// ```
+    #[must_use]
+    pub fn sid(&self, id: &Id) -> String {
+        self.sid_form.sid(id)
+    }
+
+    pub(crate) fn expiry(&self) -> ExpiryPolicy {
+        self.expiry
+    }
+
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        utc((self.clock)())
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        self.executor.target()
+    }
+}
+
+impl<M: SessionModel> Clone for SeaOrmStore<M> {
+    fn clone(&self) -> Self {
+        Self {
+            executor: self.executor.clone(),
+            expiry: self.expiry,
+            sid_form: self.sid_form,
+            max_bytes: self.max_bytes,
+            extras: self.extras.clone(),
+            clock: Arc::clone(&self.clock),
+            templates: Arc::clone(&self.templates),
+        }
+    }
+}
+
+impl<M: SessionModel> fmt::Debug for SeaOrmStore<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeaOrmStore")
+            .field("db", self.db())
+            .field("expiry", &self.expiry)
+            .field("sid_form", &self.sid_form)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
+    }
+}

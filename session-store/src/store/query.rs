@@ -1,0 +1,132 @@
+//! Finding and counting sessions.
+
+use sea_orm::{Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryTrait, Select};
+use time::OffsetDateTime;
+use tower_sessions::session::Id;
+
+use super::SeaOrmStore;
+use crate::error::{Error, Result};
+use crate::model::SessionModel;
+use crate::sql::utc;
+use crate::telemetry::Operation;
+
+impl<M: SessionModel> SeaOrmStore<M> {
+    /// Selects the active sessions, which are those that have not expired. Filter, join, order and page
+    /// them like any SeaORM select.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # mod session {
+    /// #     use sea_orm::entity::prelude::*;
+    /// #     use session_store::SessionModel;
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
+    /// #     #[sea_orm(table_name = "session")]
+    /// #     pub struct Model {
+    /// #         #[sea_orm(primary_key, auto_increment = false)]
+    /// #         pub sid: String,
+    /// #         pub sess: Json,
+    /// #         pub expire: TimeDateTimeWithTimeZone,
+    /// #         pub user_id: Option<i32>,
+    /// #     }
+    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// #     pub enum Relation {}
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// # async fn example(store: session::Store) -> Result<(), sea_orm::DbErr> {
+    /// use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
+    ///
+    /// let sessions = store
+    ///     .active()
+    ///     .filter(session::Column::UserId.eq(7))
+    ///     .order_by_desc(session::Column::Expire)
+    ///     .all(store.db())
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn active(&self) -> Select<M::Entity> {
+        M::Entity::find().filter(self.is_active(self.now()))
+    }
+
+    /// Selects the expired sessions that have not been pruned: those that a [`prune`](Self::prune) would
+    /// delete now.
+    ///
+    /// With an absolute timeout, some sessions are neither here nor [`active`](Self::active): their
+    /// `expire` has not passed yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_store::DefaultStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = DefaultStore::new(sea_orm::Database::connect("sqlite::memory:").await?);
+    /// # store.create_table().await?;
+    /// use sea_orm::PaginatorTrait;
+    ///
+    /// let to_prune = store.expired().count(store.db()).await?;
+    /// assert_eq!(to_prune, 0);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn expired(&self) -> Select<M::Entity> {
+        M::Entity::find().filter(self.expires_by(self.now()))
+    }
+
+    /// Returns a condition for the rows whose `expire` is at `moment` or before.
+    ///
+    /// It compares as time on every database (on SQLite a timestamp is text, in several formats), and
+    /// the index on `expire` serves it.
+    ///
+    /// # Examples
+    ///
+    /// How many sessions expire within the hour:
+    ///
+    /// ```
+    /// # use session_store::DefaultStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = DefaultStore::new(sea_orm::Database::connect("sqlite::memory:").await?);
+    /// # store.create_table().await?;
+    /// use sea_orm::{PaginatorTrait, QueryFilter};
+    /// use time::{Duration, OffsetDateTime};
+    ///
+    /// let in_an_hour = OffsetDateTime::now_utc() + Duration::HOUR;
+    /// let soon = store.active().filter(store.expires_by(in_an_hour));
+    /// assert_eq!(soon.count(store.db()).await?, 0);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn expires_by(&self, moment: OffsetDateTime) -> Condition {
+        self.expire().is_at_or_before_by_index(utc(moment))
+    }
+
+    /// Finds the row of an active session. Does not count as use: the expiry does not move.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Disconnected`], [`Error::MissingTable`] or [`Error::Database`].
+    pub async fn find(&self, id: &Id) -> Result<Option<M>> {
+        let select = self.active().filter(self.is_session(id)).into_query();
+        let Some(row) = self.executor.query_one(Operation::FIND, &select).await? else {
+            return Ok(None);
+        };
+        let row = M::from_query_result(&row, "").map_err(|source| Error::Database {
+            operation: Operation::FIND.description,
+            source,
+        })?;
+        Ok(Some(row))
+    }
+
+    /// Counts the active sessions.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Disconnected`], [`Error::MissingTable`] or [`Error::Database`].
+    pub async fn count(&self) -> Result<u64> {
+        let (db, sessions) = (self.executor.connection()?, self.active());
+        let count = || sessions.clone().count(db);
+        self.executor.retry().run(Operation::COUNT, count).await
+    }
+}

@@ -1,0 +1,181 @@
+//! The values of a session's row.
+
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, DbBackend, IdenStatic, Iterable, Value,
+};
+use time::OffsetDateTime;
+
+use super::SeaOrmStore;
+use crate::error::{BoxError, Error, Result};
+use crate::model::{
+    ActiveModel, Column, SessColumn, SessionModel, SessionRef, check_depth, has_nul,
+};
+use crate::sql::{Parameter, Parameters};
+
+/// The levels of nesting that MariaDB accepts as JSON.
+const MARIADB_JSON_DEPTH: usize = 31;
+
+/// The values that a statement writes to a row.
+pub(super) struct Row<M: SessionModel> {
+    columns: ActiveModel<M>,
+    // Beside the others, because an `ActiveModel` takes only values of the field's own type.
+    sess: Value,
+}
+
+/// The columns that a statement writes, with a parameter for each value.
+pub(super) struct BoundRow<M: SessionModel> {
+    columns: Vec<(Column<M>, Parameter)>,
+    sess: Parameter,
+}
+
+impl<M: SessionModel> SeaOrmStore<M> {
+    /// Returns what creating and saving a session both write: the data and the extra columns.
+    pub(super) fn row(&self, session: &SessionRef<'_>, now: OffsetDateTime) -> Result<Row<M>> {
+        let columns = M::columns();
+        let mut extras = self.extras(session)?;
+        for column in Column::<M>::iter() {
+            self.check_value(column, extras.get(column))?;
+        }
+        // The store fills these columns itself, whatever a closure has set.
+        let created_at = columns.created_at.map(|created_at| created_at.column);
+        let version = columns.version.map(|version| version.column);
+        let always = [columns.sid, columns.sess, columns.expire.column];
+        for column in always.into_iter().chain(created_at).chain(version) {
+            extras.not_set(column);
+        }
+        let mut row = Row {
+            columns: extras,
+            sess: self.sess(session)?,
+        };
+        if let Some(last_seen) = columns.last_seen {
+            row.set(last_seen.column, last_seen.value(now))?;
+        }
+        Ok(row)
+    }
+
+    /// Fills the extra columns: first from the derived sources, then by the closure.
+    fn extras(&self, session: &SessionRef<'_>) -> Result<ActiveModel<M>> {
+        let mut row = <ActiveModel<M> as ActiveModelTrait>::default();
+        M::fill(session, &mut row)?;
+        if let Some(fill) = &self.extras {
+            fill(session, &mut row).map_err(Error::ExtrasFailed)?;
+        }
+        Ok(row)
+    }
+
+    /// Encodes the session's data, if the `sess` column can hold it.
+    fn sess(&self, session: &SessionRef<'_>) -> Result<Value> {
+        let column = M::columns().sess;
+        let error = |source| encode_error::<M>(column, source);
+        let value = M::Sess::encode(session).map_err(error)?;
+        let (size, max) = (encoded_size(&value), self.max_bytes);
+        if size > max {
+            return Err(Error::TooLarge { size, max });
+        }
+        match (self.executor.backend(), column.def().get_column_type()) {
+            (DbBackend::Postgres, ColumnType::JsonBinary) if has_nul(session.data) => {
+                let problem = "PostgreSQL's jsonb cannot hold the character NUL (json can)";
+                Err(error(problem.into()))
+            }
+            // MySQL itself would hold 100 levels. Which of the two it is would cost a query.
+            (DbBackend::MySql, ColumnType::Json | ColumnType::JsonBinary) => {
+                check_depth(session.data, MARIADB_JSON_DEPTH)
+                    .map_err(|source| error(format!("{source} in MariaDB's JSON").into()))?;
+                Ok(value)
+            }
+            _ => Ok(value),
+        }
+    }
+
+    /// Refuses a value of an extra column that the database would refuse in words of its own.
+    fn check_value(&self, column: Column<M>, value: ActiveValue<Value>) -> Result<()> {
+        match value {
+            ActiveValue::Set(Value::String(Some(text)))
+                if self.executor.backend() == DbBackend::Postgres && text.contains('\0') =>
+            {
+                let problem = "PostgreSQL's text cannot hold the character NUL";
+                Err(encode_error::<M>(column, problem.into()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<M: SessionModel> Row<M> {
+    pub(super) fn set(&mut self, column: Column<M>, value: Value) -> Result<()> {
+        self.columns
+            .try_set(column, value)
+            .map_err(|source| Error::Database {
+                operation: "fill a session's row",
+                source,
+            })
+    }
+
+    /// Binds the columns that are set.
+    pub(super) fn bind(self, parameters: &mut Parameters) -> BoundRow<M> {
+        let columns = Column::<M>::iter().filter_map(|column| match self.columns.get(column) {
+            ActiveValue::Set(value) => {
+                let value = saved_value(column, value);
+                Some((column, parameters.bind_column(column.as_str(), value)))
+            }
+            _ => None,
+        });
+        BoundRow {
+            columns: columns.collect(),
+            sess: parameters.bind(self.sess),
+        }
+    }
+}
+
+impl<M: SessionModel> BoundRow<M> {
+    /// Returns the columns with the expressions that write them.
+    pub(super) fn assignments(self, backend: DbBackend) -> impl Iterator<Item = (Column<M>, Expr)> {
+        let write = |column: Column<M>, value| column.save_as(Expr::val(value));
+        let sess = M::columns().sess;
+        let written = write(sess, self.sess);
+        let written = match json_type(sess, backend) {
+            Some(json) => written.cast_as(json),
+            None => written,
+        };
+        let columns = self.columns.into_iter();
+        columns
+            .map(move |(column, value)| (column, write(column, value)))
+            .chain([(sess, written)])
+    }
+}
+
+/// The type that PostgreSQL has to cast text to for a JSON column.
+fn json_type(column: impl ColumnTrait, backend: DbBackend) -> Option<&'static str> {
+    match (backend, column.def().get_column_type()) {
+        (DbBackend::Postgres, ColumnType::Json) => Some("json"),
+        (DbBackend::Postgres, ColumnType::JsonBinary) => Some("jsonb"),
+        _ => None,
+    }
+}
+
+/// The value that SeaORM saves to the column: of an array of JSON it makes one JSON. (A cast it applies
+/// to the parameter too.)
+fn saved_value(column: impl ColumnTrait, value: Value) -> Value {
+    match column.save_as(Expr::val(value.clone())) {
+        Expr::Value(value) => value,
+        _ => value,
+    }
+}
+
+fn encode_error<M: SessionModel>(column: Column<M>, source: BoxError) -> Error {
+    Error::Encode {
+        column: column.as_str().to_owned(),
+        source,
+    }
+}
+
+/// The size of encoded data in bytes.
+fn encoded_size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.as_ref().map_or(0, String::len),
+        Value::Bytes(bytes) => bytes.as_ref().map_or(0, Vec::len),
+        Value::Json(json) => json.as_ref().map_or(0, |json| json.to_string().len()),
+        _ => 0,
+    }
+}

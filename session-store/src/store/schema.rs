@@ -1,0 +1,193 @@
+//! The table and its indexes, as SeaORM statements.
+
+use sea_orm::sea_query::{
+    ColumnType, Index, IndexCreateStatement, StringLen, Table, TableCreateStatement, TableName,
+    TableRef,
+};
+use sea_orm::{ColumnTrait, DbBackend, EntityName, IdenStatic, Iterable, Schema, Statement};
+
+use super::SeaOrmStore;
+use crate::error::Result;
+use crate::model::{Column, SessionModel};
+use crate::sql::ToStatement;
+use crate::telemetry::Operation;
+
+impl<M: SessionModel> SeaOrmStore<M> {
+    /// Creates the table and its indexes where they do not exist. Does not change an existing table.
+    ///
+    /// This is for tests, examples and small applications. Others put [`table`](Self::table) and
+    /// [`indexes`](Self::indexes) into a migration.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Disconnected`](crate::Error::Disconnected), or
+    /// [`Error::Database`](crate::Error::Database), for example if a foreign key refers to a table that
+    /// does not exist yet. Returns [`Error::MissingColumns`](crate::Error::MissingColumns) if the table
+    /// exists but lacks columns of the entity. Then it gets no index.
+    pub async fn create_table(&self) -> Result<()> {
+        self.create(Operation::CREATE_TABLE, &self.table()).await?;
+        // SQLite takes the quoted name of a missing column as text and indexes that, and this index
+        // stays when the column is added.
+        self.health().await?;
+        let entity = M::Entity::default();
+        for index in self.indexes() {
+            let name = index.get_index_spec().get_name().unwrap_or_default();
+            if !self.mysql_has_index(name).await? {
+                let create = CreateIndex {
+                    index: &index,
+                    schema: entity.schema_name(),
+                };
+                let created = self.create(Operation::CREATE_INDEX, &create).await;
+                // MySQL has no IF NOT EXISTS for an index: another process may have been faster.
+                if created.is_err() && !self.mysql_has_index(name).await? {
+                    return created;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the statement a second time if it fails: when two processes create one table at the same
+    /// time, PostgreSQL refuses one of them in spite of IF NOT EXISTS.
+    async fn create(&self, operation: Operation, statement: &impl ToStatement) -> Result<()> {
+        if self.executor.execute(operation, statement).await.is_err() {
+            self.executor.execute(operation, statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the statement that creates the table if it does not exist.
+    ///
+    /// It is SeaORM's own, except on MySQL and MariaDB. There it widens the types that would truncate a
+    /// session or its expiry. An unbounded `sess` becomes `longtext` or `longblob`, because
+    /// `varchar(255)`, `text` and `blob` are too small. The timestamps that the store writes become
+    /// `datetime(6)`, because `timestamp` rounds to seconds and ends in 2038.
+    #[must_use]
+    pub fn table(&self) -> TableCreateStatement {
+        Self::table_for(self.executor.backend())
+    }
+
+    /// Like [`table`](Self::table), for a migration, which has no store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sea_orm::{DbBackend, DbErr};
+    /// use session_store::DefaultStore;
+    ///
+    /// let table = DefaultStore::table_for(DbBackend::Postgres);
+    /// # assert!(format!("{table:?}").contains("express_session"));
+    /// ```
+    #[must_use]
+    pub fn table_for(backend: DbBackend) -> TableCreateStatement {
+        let schema = Schema::new(backend);
+        let mut table = schema.create_table_from_entity(M::Entity::default());
+        if backend == DbBackend::MySql {
+            let mut widened = Table::create();
+            widened
+                .table(M::Entity::default().table_ref())
+                .character_set("utf8mb4");
+            for column in Column::<M>::iter() {
+                let mut def = schema.get_column_def::<M::Entity>(column);
+                if let Some(wider) = mysql_type::<M>(column) {
+                    def.custom(wider);
+                }
+                widened.col(&mut def);
+            }
+            for foreign_key in table.get_foreign_key_create_stmts() {
+                widened.foreign_key(&mut foreign_key.clone());
+            }
+            if let Some(comment) = table.get_comment() {
+                widened.comment(comment);
+            }
+            table = widened;
+        }
+        table.if_not_exists().take()
+    }
+
+    /// Returns the statements that create the table's indexes: one on `expire`, which pruning needs,
+    /// one for each column with `#[session(index)]`, and one for each that the entity declares as
+    /// `indexed` or with a `unique_key`.
+    #[must_use]
+    pub fn indexes(&self) -> Vec<IndexCreateStatement> {
+        Self::indexes_for(self.executor.backend())
+    }
+
+    /// Like [`indexes`](Self::indexes), for a migration, which has no store.
+    #[must_use]
+    pub fn indexes_for(backend: DbBackend) -> Vec<IndexCreateStatement> {
+        let entity = M::Entity::default();
+        let mut indexes = Schema::new(backend).create_index_from_entity(entity);
+        let expire = M::columns().expire.column;
+        for column in [expire].into_iter().chain(M::indexed()) {
+            let name = format!("idx-{}-{}", entity.table_name(), column.as_str());
+            if indexes
+                .iter()
+                .all(|index| index.get_index_spec().get_name() != Some(&name))
+            {
+                let index = Index::create()
+                    .name(name)
+                    .table(index_table::<M>(backend))
+                    .col(column)
+                    .take();
+                indexes.push(index);
+            }
+        }
+        if backend != DbBackend::MySql {
+            for index in &mut indexes {
+                index.if_not_exists();
+            }
+        }
+        indexes
+    }
+}
+
+/// An index for [`create_table`](SeaOrmStore::create_table). On MySQL, sea-query leaves out the table's
+/// schema, and so would index a table of that name in the connection's own database.
+struct CreateIndex<'a> {
+    index: &'a IndexCreateStatement,
+    schema: Option<&'a str>,
+}
+
+impl ToStatement for CreateIndex<'_> {
+    fn to_statement(&self, backend: DbBackend) -> Statement {
+        let mut create = backend.build(self.index);
+        if let (DbBackend::MySql, Some(schema)) = (backend, self.schema) {
+            let schema = schema.replace('`', "``");
+            create.sql = create
+                .sql
+                .replacen(" ON `", &format!(" ON `{schema}`.`"), 1);
+        }
+        create
+    }
+}
+
+/// The table as CREATE INDEX names it: sea-query accepts a schema there only for PostgreSQL.
+fn index_table<M: SessionModel>(backend: DbBackend) -> TableRef {
+    match M::Entity::default().table_ref() {
+        TableRef::Table(TableName(Some(_), table), alias) if backend != DbBackend::Postgres => {
+            TableRef::Table(TableName(None, table), alias)
+        }
+        table => table,
+    }
+}
+
+/// The type that a column needs on MySQL if the entity's own cannot hold what the store writes.
+fn mysql_type<M: SessionModel>(column: Column<M>) -> Option<&'static str> {
+    let columns = M::columns();
+    let is = |other: Column<M>| column.as_str() == other.as_str();
+    let is_sess = is(columns.sess);
+    let timestamps = [columns.created_at, columns.last_seen];
+    let mut timestamps = timestamps.into_iter().flatten().chain([columns.expire]);
+    let is_timestamp = timestamps.any(|timestamp| is(timestamp.column));
+    match column.def().get_column_type() {
+        ColumnType::String(StringLen::None) | ColumnType::Text if is_sess => Some("longtext"),
+        ColumnType::VarBinary(StringLen::None) | ColumnType::Blob if is_sess => Some("longblob"),
+        ColumnType::DateTime | ColumnType::Timestamp | ColumnType::TimestampWithTimeZone
+            if is_timestamp =>
+        {
+            Some("datetime(6)")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,192 @@
+//! Creating, saving and deleting a session: one statement each.
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, EntityName, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
+use time::OffsetDateTime;
+use tower_sessions::session::Id;
+
+use super::SeaOrmStore;
+use crate::error::{Error, Result};
+use crate::model::{Data, SessionModel, SessionRef, SidColumn};
+use crate::sql::{BoundStatement, Parameters, utc};
+use crate::telemetry::Operation;
+
+/// How many random ids a new session tries before something must be wrong.
+const CREATE_ATTEMPTS: u32 = 8;
+
+impl<M: SessionModel> SeaOrmStore<M> {
+    /// Inserts a row under a new session's id, or under another random one if that is taken. Returns
+    /// when the session expires.
+    pub(crate) async fn insert(
+        &self,
+        id: &mut Id,
+        data: &Data,
+        expiry_date: OffsetDateTime,
+        created_at: OffsetDateTime,
+    ) -> Result<OffsetDateTime> {
+        let expires_at = self.expiry.expires_at(utc(expiry_date), Some(created_at));
+        for _ in 0..CREATE_ATTEMPTS {
+            let session = SessionRef::new(id, data, expires_at);
+            let insert = self.insert_statement(&session, created_at)?;
+            if self.try_insert(id, &insert).await? {
+                return Ok(expires_at);
+            }
+            *id = Id::default();
+        }
+        Err(Error::IdCollision {
+            attempts: CREATE_ATTEMPTS,
+        })
+    }
+
+    /// Returns whether the row was inserted. It was not if the id is taken.
+    async fn try_insert(&self, id: &Id, insert: &BoundStatement) -> Result<bool> {
+        let mut retry = self.executor.retry();
+        let inserted = self
+            .executor
+            .execute_with(&mut retry, Operation::CREATE, insert);
+        match inserted.await {
+            Ok(_) => Ok(true),
+            // Each database says in its own words which unique column it was. If it is the id, and the
+            // connection was lost before, this very row has taken it.
+            Err(Error::UniqueViolation { .. }) if self.is_taken(id).await? => {
+                Ok(retry.may_have_run())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn insert_statement(
+        &self,
+        session: &SessionRef<'_>,
+        created_at: OffsetDateTime,
+    ) -> Result<BoundStatement> {
+        let (columns, expire) = (M::columns(), self.expire());
+        let backend = self.executor.backend();
+        let mut row = self.row(session, self.now())?;
+        row.set(columns.sid, M::Sid::from_sid(self.sid(session.id)).into())?;
+        if let Some(column) = columns.created_at {
+            row.set(column.column, column.value(created_at))?;
+        }
+        if let Some(version) = columns.version {
+            row.set(version.column, version.value(0)?)?;
+        }
+        let mut parameters = Parameters::new(backend);
+        let row = row.bind(&mut parameters);
+        let expires_at = parameters.bind(expire.value(session.expiry_date));
+        let build = || {
+            let expire = (columns.expire.column, expire.write(expires_at));
+            let row = row.assignments(backend).chain([expire]);
+            let (columns, values): (Vec<_>, Vec<_>) = row.unzip();
+            Query::insert()
+                .into_table(M::Entity::default().table_ref())
+                .columns(columns)
+                .values_panic(values)
+                .take()
+        };
+        Ok(self.templates.insert.bind(parameters, build))
+    }
+
+    async fn is_taken(&self, id: &Id) -> Result<bool> {
+        let sid = M::columns().sid;
+        // Compared as text, as the primary key is.
+        let select = M::Entity::find()
+            .select_only()
+            .column(sid)
+            .filter(sid.eq(self.sid(id)))
+            .into_query();
+        let row = self.executor.query_one(Operation::CHECK_ID, &select);
+        Ok(row.await?.is_some())
+    }
+
+    /// Updates the row of a session that has not expired and, if a version is given, still has that
+    /// version. Returns whether there was such a row.
+    pub(crate) async fn update(
+        &self,
+        id: &Id,
+        data: &Data,
+        expiry_date: OffsetDateTime,
+        version: Option<i64>,
+    ) -> Result<bool> {
+        let session = SessionRef::new(id, data, utc(expiry_date));
+        let update = self.update_statement(&session, version)?;
+        Ok(self.executor.execute(Operation::SAVE, &update).await? > 0)
+    }
+
+    fn update_statement(
+        &self,
+        session: &SessionRef<'_>,
+        version: Option<i64>,
+    ) -> Result<BoundStatement> {
+        let (columns, expire, now) = (M::columns(), self.expire(), self.now());
+        let backend = self.executor.backend();
+        let expires_at = session.expiry_date;
+        let row = self.row(session, now)?;
+        let mut parameters = Parameters::new(backend);
+        let row = row.bind(&mut parameters);
+        let active = self.bind_active(&mut parameters, session.id, now, version)?;
+        // An `expire` that stays as it is spares the index on it.
+        let bounds = self.expiry.save_due(expires_at, now).map(|due| {
+            let due = parameters.bind(expire.key(due));
+            (due, parameters.bind(expire.key(expires_at)))
+        });
+        let expires_at = parameters.bind(expire.value(expires_at));
+        let build = || {
+            let written = match bounds {
+                Some((due, latest)) => {
+                    let moves = expire.is_at_or_before(due).or(expire.is_after(latest));
+                    expire.write_if(moves, expires_at)
+                }
+                None => expire.write(expires_at),
+            };
+            let mut update = M::Entity::update_many().filter(self.is_active_session(active));
+            let expire = (columns.expire.column, written);
+            for (column, value) in row.assignments(backend).chain([expire]) {
+                update = update.col_expr(column, value);
+            }
+            if let Some(version) = columns.version {
+                let next = Expr::col(version.column.as_column_ref()).add(1);
+                update = update.col_expr(version.column, next);
+            }
+            update.into_query()
+        };
+        let template = match version {
+            Some(_) => &self.templates.update_version,
+            None => &self.templates.update,
+        };
+        Ok(template.bind(parameters, build))
+    }
+
+    /// Deletes a session's row, if there is one.
+    pub(crate) async fn delete_by_id(&self, id: &Id) -> Result<()> {
+        let mut parameters = Parameters::new(self.executor.backend());
+        let sid = parameters.bind(self.sid(id));
+        let build = || {
+            M::Entity::delete_many()
+                .filter(self.is_sid(sid))
+                .into_query()
+        };
+        let delete = self.templates.delete.bind(parameters, build);
+        self.executor.execute(Operation::DELETE, &delete).await?;
+        Ok(())
+    }
+
+    /// Deletes the row of a session that has not expired and, if a version is given, still has that
+    /// version. Returns whether there was such a row.
+    pub(crate) async fn delete_active(&self, id: &Id, version: Option<i64>) -> Result<bool> {
+        let mut parameters = Parameters::new(self.executor.backend());
+        let active = self.bind_active(&mut parameters, id, self.now(), version)?;
+        let build = || {
+            M::Entity::delete_many()
+                .filter(self.is_active_session(active))
+                .into_query()
+        };
+        let delete = self.templates.delete_active.bind(parameters, build);
+        let mut retry = self.executor.retry();
+        let deleted = self
+            .executor
+            .execute_with(&mut retry, Operation::DELETE, &delete)
+            .await?;
+        // If an attempt whose answer was lost deleted it, it is gone and was not deleted now.
+        Ok(deleted > 0 || retry.may_have_run() && self.select(id).await?.is_none())
+    }
+}

@@ -1,0 +1,191 @@
+//! Creating the table, and the statements for a migration.
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryResult, Statement,
+};
+use serde_json::json;
+use session_store::{DefaultStore, SeaOrmStore, SessionModel, express_session};
+use tests::database::execute;
+use tests::kinds::json_and_offset::Model;
+use tests::{Clock, entity, on_every_database, on_every_database_and_kind, record};
+use time::Duration;
+use tower_sessions::SessionStore;
+
+on_every_database_and_kind!(
+    create_table_is_idempotent,
+    create_table_from_many_processes_at_once_is_fine,
+    the_statements_make_the_table_in_a_migration,
+);
+
+on_every_database!(
+    the_default_entity_is_a_table_of_its_own,
+    create_table_makes_the_index_that_pruning_needs,
+    create_table_adds_a_missing_index_to_a_table_that_is_there,
+    create_table_makes_an_index_for_each_column_that_asks_for_one,
+    a_table_that_is_partitioned_by_the_sid_is_as_any_other,
+);
+
+async fn create_table_is_idempotent<M: SessionModel>(db: DatabaseConnection) {
+    let store = SeaOrmStore::<M>::new(db);
+    store.create_table().await.unwrap();
+    store
+        .create(&mut record(Clock::new().now(), []))
+        .await
+        .unwrap();
+    store.create_table().await.unwrap();
+    assert_eq!(store.count().await.unwrap(), 1);
+}
+
+async fn create_table_from_many_processes_at_once_is_fine<M: SessionModel>(db: DatabaseConnection) {
+    let store = SeaOrmStore::<M>::new(db);
+    let tasks: Vec<_> = (0..6)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.create_table().await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(store.count().await.unwrap(), 0);
+}
+
+async fn the_statements_make_the_table_in_a_migration<M: SessionModel>(db: DatabaseConnection) {
+    let store = SeaOrmStore::<M>::new(db);
+    store.db().execute(&store.table()).await.unwrap();
+    for index in store.indexes() {
+        store.db().execute(&index).await.unwrap();
+    }
+    store
+        .create(&mut record(Clock::new().now(), []))
+        .await
+        .unwrap();
+    // They made what `create_table` would have.
+    store.create_table().await.unwrap();
+    assert_eq!(store.count().await.unwrap(), 1);
+}
+
+async fn the_default_entity_is_a_table_of_its_own(db: DatabaseConnection) {
+    let store = DefaultStore::new(db);
+    store.create_table().await.unwrap();
+    let mut session = record(Clock::new().now(), [("n", 1.into())]);
+    store.create(&mut session).await.unwrap();
+    let row = express_session::Entity::find_by_id(store.sid(&session.id))
+        .one(store.db())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(row.sess, r#"{"n":1}"#);
+    assert_eq!(row.expire, session.expiry_date);
+}
+
+entity!(indexed in "indexed" {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(index)]
+    pub user_id: Option<i32>,
+    #[session(created_at, index)]
+    pub created_at: TimeDateTimeWithTimeZone,
+    /// Asked for in both ways, made once.
+    #[sea_orm(indexed, column_name = "tenant_name")]
+    #[session(key = "tenant", index)]
+    pub tenant: Option<String>,
+    pub device: Option<String>,
+});
+
+async fn create_table_makes_an_index_for_each_column_that_asks_for_one(db: DatabaseConnection) {
+    let store = indexed::Store::new(db);
+    for _ in 0..2 {
+        store.create_table().await.unwrap();
+        let indexes = indexes(store.db()).await;
+        for column in ["expire", "user_id", "created_at", "tenant_name"] {
+            let of_column = indexes.iter().filter(|def| def.contains(column));
+            assert_eq!(of_column.count(), 1, "{column}: {indexes:?}");
+        }
+        assert!(!indexes.iter().any(|def| def.contains("device")));
+    }
+}
+
+/// How the indexes of all tables are defined, but for the primary key's.
+async fn indexes(db: &DatabaseConnection) -> Vec<String> {
+    let backend = db.get_database_backend();
+    let sql = match backend {
+        DbBackend::Postgres => "SELECT indexdef AS def FROM pg_indexes WHERE schemaname = 'public'",
+        DbBackend::MySql => {
+            "SELECT column_name AS def FROM information_schema.statistics \
+             WHERE table_schema = DATABASE()"
+        }
+        _ => "SELECT sql AS def FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+    };
+    let rows = db
+        .query_all_raw(Statement::from_string(backend, sql))
+        .await
+        .unwrap();
+    let def = |row: &QueryResult| row.try_get::<String>("", "def").unwrap();
+    let defs = rows.iter().map(def);
+    defs.filter(|def| !def.contains("sid")).collect()
+}
+
+async fn create_table_makes_the_index_that_pruning_needs(db: DatabaseConnection) {
+    let store = DefaultStore::new(db);
+    store.create_table().await.unwrap();
+    assert_eq!(indexes(store.db()).await.len(), 1);
+    store.create_table().await.unwrap();
+    assert_eq!(indexes(store.db()).await.len(), 1);
+}
+
+async fn create_table_adds_a_missing_index_to_a_table_that_is_there(db: DatabaseConnection) {
+    let store = DefaultStore::new(db);
+    store.db().execute(&store.table()).await.unwrap();
+    assert!(indexes(store.db()).await.is_empty());
+    store.create_table().await.unwrap();
+    assert_eq!(indexes(store.db()).await.len(), 1);
+}
+
+async fn a_table_that_is_partitioned_by_the_sid_is_as_any_other(db: DatabaseConnection) {
+    let backend = db.get_database_backend();
+    let (partitioned, partitions): (_, &[&str]) = match backend {
+        DbBackend::Sqlite => return, // It has no partitions.
+        DbBackend::MySql => (" PARTITION BY KEY (sid) PARTITIONS 4", &[]),
+        _ => (
+            " PARTITION BY HASH (sid)",
+            &[
+                "CREATE TABLE even PARTITION OF session FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+                "CREATE TABLE odd PARTITION OF session FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+            ],
+        ),
+    };
+    let table = SeaOrmStore::<Model>::new(db.clone()).table();
+    execute(&db, &(backend.build(&table).to_string() + partitioned)).await;
+    for partition in partitions {
+        execute(&db, partition).await;
+    }
+    let (store, clock) = tests::store::<Model>(db).await;
+    let store = store.with_idle_timeout(Duration::hours(1));
+    let mut sessions = Vec::new();
+    for n in 0..20 {
+        let mut session = record(clock.now(), [("n", json!(n))]);
+        session.expiry_date = clock.now() + Duration::hours(1);
+        store.create(&mut session).await.unwrap();
+        sessions.push(session);
+    }
+    clock.advance(Duration::minutes(40));
+    sessions.truncate(10);
+    for session in &mut sessions {
+        let loaded = store.load(&session.id).await.unwrap().unwrap();
+        assert_eq!(loaded.data, session.data);
+        session.expiry_date = clock.now() + Duration::hours(1);
+        assert_eq!(loaded.expiry_date, session.expiry_date);
+        session.data.insert("seen".into(), json!(true));
+        store.save(session).await.unwrap();
+    }
+    clock.advance(Duration::minutes(40));
+    assert_eq!(store.prune().await.unwrap(), 10);
+    assert_eq!(store.count().await.unwrap(), 10);
+    for session in sessions {
+        let loaded = store.load(&session.id).await.unwrap().unwrap();
+        assert_eq!(loaded.data, session.data);
+        store.delete(&session.id).await.unwrap();
+    }
+    assert_eq!(store.count().await.unwrap(), 0);
+}
