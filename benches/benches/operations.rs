@@ -1,5 +1,4 @@
-//! Each operation on each database: our store, the peer, and the floor; one task, and thirty-two at
-//! once.
+//! Measures each operation of each store on each database with criterion, by one task and by 32 tasks.
 //!
 //! ```sh
 //! tests/with-servers cargo bench --manifest-path benches/Cargo.toml
@@ -11,7 +10,7 @@ use anyhow::Result;
 use benches::database::{KINDS, Kind};
 use benches::operation::{Operation, create};
 use benches::subject::{Data, Subject, data};
-use benches::{SESSIONS, SIZE, TASKS, floor, ours, peer};
+use benches::{SESSIONS, SIZE, TASKS, ours, sqlx_store, statement};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 use tokio::runtime::Runtime;
@@ -32,15 +31,17 @@ fn main() -> Result<()> {
 
 fn measure_kind(runtime: &Runtime, criterion: &mut Criterion, kind: Kind) -> Result<()> {
     let data = data(SIZE);
-    let own = runtime.block_on(kind.database("ours"))?;
-    let default = runtime.block_on(kind.database("ours_by_default"))?;
-    let peers = runtime.block_on(kind.database("peers"))?;
-    let ours = runtime.block_on(ours::open(&own.url))?;
-    let by_default = runtime.block_on(ours::open_by_default(&default.url))?;
+    let database = |name| runtime.block_on(kind.create_database(name));
+    let ours_database = database("ours")?;
+    let default_pool_database = database("ours_default_pool")?;
+    let sqlx_store_database = database("sqlx_store")?;
+    let ours = runtime.block_on(ours::open(&ours_database.url))?;
+    let default_pool =
+        runtime.block_on(ours::open_with_default_pool(&default_pool_database.url))?;
     macro_rules! measure {
-        ($floor:ident, $peer:ident) => {{
-            let floor = floor::$floor::on(&ours, &data)?;
-            let peer = runtime.block_on(peer::$peer(&peers.url))?;
+        ($statement:ident, $sqlx_store:ident) => {{
+            let statement = statement::$statement::new(&ours, &data)?;
+            let sqlx_store = runtime.block_on(sqlx_store::$sqlx_store(&sqlx_store_database.url))?;
             for operation in Operation::ALL {
                 for tasks in TASKS {
                     let name = format!("{}/{} by {tasks}", kind.name(), operation.name());
@@ -51,12 +52,12 @@ fn measure_kind(runtime: &Runtime, criterion: &mut Criterion, kind: Kind) -> Res
                         data: &data,
                         criterion: criterion.benchmark_group(name),
                     };
-                    group.measure("floor", &floor)?;
-                    group.measure("by hand", &floor.by_hand())?;
+                    group.measure("statement", &statement)?;
+                    group.measure("by hand", &statement.by_hand())?;
                     group.measure("ours", &ours)?;
-                    group.measure("ours, SeaORM's default pool", &by_default)?;
-                    if !matches!(operation, Operation::Touch) {
-                        group.measure("tower-sessions-sqlx-store", &peer)?;
+                    group.measure("ours, SeaORM's default pool", &default_pool)?;
+                    if operation.is_in_sqlx_store() {
+                        group.measure("sqlx-store", &sqlx_store)?;
                     }
                     group.criterion.finish();
                 }
@@ -71,6 +72,7 @@ fn measure_kind(runtime: &Runtime, criterion: &mut Criterion, kind: Kind) -> Res
     Ok(())
 }
 
+/// One operation by a number of tasks, for which stores are compared.
 struct Group<'a> {
     runtime: &'a Runtime,
     operation: Operation,
@@ -89,17 +91,17 @@ impl Group<'_> {
             ..
         } = *self;
         let sessions = runtime.block_on(create(subject, data, SESSIONS))?;
-        let mut failed = Ok(());
+        let mut outcome = Ok(());
         self.criterion.bench_function(name, |bencher| {
             bencher.iter_custom(|count| {
-                let timed = operation.time(subject, &sessions, data, tasks, count);
-                runtime.block_on(timed).unwrap_or_else(|error| {
-                    failed = Err(error);
+                let time = operation.time(subject, &sessions, data, tasks, count);
+                runtime.block_on(time).unwrap_or_else(|error| {
+                    outcome = Err(error);
                     Duration::MAX
                 })
             });
         });
         runtime.block_on(subject.clear())?;
-        failed
+        outcome
     }
 }

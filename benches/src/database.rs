@@ -1,4 +1,4 @@
-//! Where the sessions are: a fresh database on each kind of server.
+//! Creates an empty database on each kind of server.
 
 use std::env;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use sea_orm::{ConnectionTrait, Database};
 use tempfile::TempDir;
 
-/// The kinds of database, by the names that results have.
+/// The kinds of database, in the order of the tables.
 pub const KINDS: [Kind; 3] = [Kind::Sqlite, Kind::Postgres, Kind::MariaDb];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,13 @@ impl Kind {
         }
     }
 
-    /// A database of its own, which is gone when this is dropped or its server ends.
+    /// Creates an empty database. An SQLite file is deleted when the returned value is dropped; a
+    /// database on a server stays until the server is removed.
     ///
     /// # Errors
     ///
-    /// There is no such server; `tests/with-servers` starts them.
-    pub async fn database(self, name: &str) -> Result<Url> {
+    /// Returns an error if the server's URL is not set or the server cannot be reached.
+    pub async fn create_database(self, name: &str) -> Result<TemporaryDatabase> {
         let variable = match self {
             Self::Sqlite => {
                 let folder = tempfile::tempdir()?;
@@ -39,7 +40,7 @@ impl Kind {
                     "sqlite://{}/{name}.sqlite?mode=rwc",
                     folder.path().display()
                 );
-                return Ok(Url {
+                return Ok(TemporaryDatabase {
                     url,
                     _folder: Some(folder),
                 });
@@ -47,24 +48,25 @@ impl Kind {
             Self::Postgres => "SESSION_STORE_POSTGRES_URL",
             Self::MariaDb => "SESSION_STORE_MARIADB_URL",
         };
-        let server = env::var(variable)
-            .with_context(|| format!("{variable} is not set: run this by tests/with-servers"))?;
+        let server = env::var(variable).with_context(|| {
+            format!("{variable} is not set; run this with `tests/with-servers`")
+        })?;
         let (address, _) = server
             .rsplit_once('/')
-            .context("a URL without a database")?;
+            .with_context(|| format!("missing database name in {variable}"))?;
         let admin = Database::connect(&server).await?;
         for sql in ["DROP DATABASE IF EXISTS", "CREATE DATABASE"] {
             admin.execute_unprepared(&format!("{sql} {name}")).await?;
         }
-        Ok(Url {
+        Ok(TemporaryDatabase {
             url: format!("{address}/{name}"),
             _folder: None,
         })
     }
 }
 
-/// The URL of a database.
-pub struct Url {
+/// A database for one measurement.
+pub struct TemporaryDatabase {
     pub url: String,
     _folder: Option<TempDir>,
 }

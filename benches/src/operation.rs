@@ -1,4 +1,4 @@
-//! The operations, and how long many of one take.
+//! The operations, and how to time them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::subject::{Data, Subject};
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     Create,
     Load,
@@ -36,11 +36,17 @@ impl Operation {
         }
     }
 
-    /// How long `count` of them take, by so many tasks at once.
+    /// Returns whether tower-sessions-sqlx-store has this operation.
+    #[must_use]
+    pub fn is_in_sqlx_store(self) -> bool {
+        self != Self::Touch
+    }
+
+    /// Runs the operation `count` times, divided among `tasks` tasks, and returns the time that took.
     ///
     /// # Errors
     ///
-    /// One of them fails.
+    /// Returns the first error of an operation.
     pub async fn time<S: Subject>(
         self,
         subject: &S,
@@ -59,8 +65,8 @@ impl Operation {
                 let (subject, data) = (subject.clone(), data.clone());
                 let sessions = Arc::clone(&sessions);
                 tokio::spawn(async move {
-                    for turn in (task..count).step_by(usize::try_from(tasks)?) {
-                        let key = &sessions[usize::try_from(turn)? % sessions.len()];
+                    for index in (task..count).step_by(usize::try_from(tasks)?) {
+                        let key = &sessions[usize::try_from(index)? % sessions.len()];
                         match self {
                             Self::Create => drop(subject.create(&data).await?),
                             Self::Load => subject.load(key).await?,
@@ -80,15 +86,15 @@ impl Operation {
     }
 }
 
-/// New sessions, so many of them.
+/// Creates `count` sessions and returns their keys.
 ///
 /// # Errors
 ///
-/// One cannot be created.
+/// Returns the first error.
 pub async fn create<S: Subject>(subject: &S, data: &Data, count: u64) -> Result<Arc<[S::Key]>> {
-    let mut sessions = Vec::new();
+    let mut keys = Vec::new();
     for _ in 0..count {
-        sessions.push(subject.create(data).await?);
+        keys.push(subject.create(data).await?);
     }
-    Ok(sessions.into())
+    Ok(keys.into())
 }

@@ -6,7 +6,7 @@ use time::Duration;
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
 
-use crate::subject::{Data, Subject, end};
+use crate::subject::{Data, IDLE_TIMEOUT, Subject, expires_at};
 
 pub mod session {
     use sea_orm::entity::prelude::*;
@@ -27,28 +27,28 @@ pub mod session {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// The store with the options that it recommends.
+/// Opens the store on a pool with `connect_options`.
 ///
 /// # Errors
 ///
-/// The database cannot be reached.
+/// Returns an error if the database cannot be reached.
 pub async fn open(url: &str) -> Result<session::Store> {
-    with(session_store::connect_options(url)).await
+    connect(session_store::connect_options(url)).await
 }
 
-/// The store with SeaORM's own options.
+/// Opens the store on a pool with SeaORM's default options.
 ///
 /// # Errors
 ///
-/// The database cannot be reached.
-pub async fn open_by_default(url: &str) -> Result<session::Store> {
-    with(ConnectOptions::new(url)).await
+/// Returns an error if the database cannot be reached.
+pub async fn open_with_default_pool(url: &str) -> Result<session::Store> {
+    connect(ConnectOptions::new(url)).await
 }
 
-async fn with(mut options: ConnectOptions) -> Result<session::Store> {
+async fn connect(mut options: ConnectOptions) -> Result<session::Store> {
     options.sqlx_logging(false);
-    let store =
-        session::Store::new(Database::connect(options).await?).with_idle_timeout(Duration::days(14));
+    let db = Database::connect(options).await?;
+    let store = session::Store::new(db).with_idle_timeout(IDLE_TIMEOUT);
     store.create_table().await?;
     Ok(store)
 }
@@ -63,7 +63,9 @@ impl Subject for session::Store {
     }
 
     async fn load(&self, id: &Id) -> Result<()> {
-        SessionStore::load(self, id).await?.context("no session")?;
+        SessionStore::load(self, id)
+            .await?
+            .context("missing session")?;
         Ok(())
     }
 
@@ -76,9 +78,9 @@ impl Subject for session::Store {
     }
 
     async fn touch(&self, id: &Id) -> Result<()> {
-        // Each is due, so that each writes.
+        // With zero, every touch writes.
         let store = self.clone().with_touch_after(Duration::ZERO);
-        ensure!(store.touch(id).await?, "not touched");
+        ensure!(store.touch(id).await?, "missing session");
         Ok(())
     }
 
@@ -88,7 +90,7 @@ impl Subject for session::Store {
     }
 
     async fn clear(&self) -> Result<()> {
-        // Not by a DELETE, which leaves its rows to be passed over by what is measured next.
+        // A DELETE would leave dead rows, which slow down the next measurement.
         let sql = match self.db().get_database_backend() {
             DbBackend::Sqlite => "DELETE FROM session",
             _ => "TRUNCATE session",
@@ -98,10 +100,12 @@ impl Subject for session::Store {
     }
 }
 
-fn record(id: Id, data: &Data) -> Record {
+/// Returns a record that expires after the idle timeout.
+#[must_use]
+pub fn record(id: Id, data: &Data) -> Record {
     Record {
         id,
         data: data.clone(),
-        expiry_date: end(),
+        expiry_date: expires_at(),
     }
 }

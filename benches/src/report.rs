@@ -1,4 +1,4 @@
-//! What the measurements say, as it stands in `BENCHMARKS.md`: tables, and plots beside it.
+//! Writes the tables of `BENCHMARKS.md` and its plots.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,11 +22,11 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Puts `text` between the marks of a section of `BENCHMARKS.md`, and prints it.
+/// Prints `text` and writes it between the markers of a section of `BENCHMARKS.md`.
 ///
 /// # Errors
 ///
-/// There is no such section.
+/// Returns an error if the page has no such section, or cannot be read or written.
 pub fn write(section: &str, text: &str) -> Result<()> {
     println!("{text}");
     let path = root().join("BENCHMARKS.md");
@@ -35,7 +35,7 @@ pub fn write(section: &str, text: &str) -> Result<()> {
         format!("<!-- {section}: begin -->\n"),
         format!("<!-- {section}: end -->\n"),
     );
-    let missing = || format!("BENCHMARKS.md has no section {section}");
+    let missing = || format!("missing section {section} in BENCHMARKS.md");
     let (before, rest) = page.split_once(&begin).with_context(missing)?;
     let (_, after) = rest.split_once(&end).with_context(missing)?;
     fs::write(
@@ -45,12 +45,16 @@ pub fn write(section: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A table in Markdown; all columns but the first so many are numbers.
+/// Returns a Markdown table. The first `text_columns` columns hold text, the others numbers.
 #[must_use]
-pub fn table(words: usize, header: &[&str], rows: &[Vec<String>]) -> String {
+pub fn table(text_columns: usize, header: &[&str], rows: &[Vec<String>]) -> String {
     let mut text = format!("| {} |\n|", header.join(" | "));
     for column in 0..header.len() {
-        text += if column < words { "---|" } else { "--:|" };
+        text += if column < text_columns {
+            "---|"
+        } else {
+            "--:|"
+        };
     }
     for row in rows {
         let _ = write!(text, "\n| {} |", row.join(" | "));
@@ -58,33 +62,35 @@ pub fn table(words: usize, header: &[&str], rows: &[Vec<String>]) -> String {
     text + "\n"
 }
 
-/// A number with so many digits after the point, or a dash.
+/// Formats a number with `digits` digits after the point, or a dash for none.
 #[must_use]
 pub fn cell(figure: Option<f64>, digits: usize) -> String {
     figure.map_or_else(|| "–".to_owned(), |figure| format!("{figure:.digits$}"))
 }
 
+/// Returns the median, or none of no figures.
 #[must_use]
 pub fn median(mut figures: Vec<f64>) -> Option<f64> {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied()
 }
 
-/// What is drawn: a picture's name, its title, what its axis counts, and its series.
+/// A plot, written to `benches/plots/NAME.svg`.
 pub struct Plot<'a> {
     pub name: &'a str,
     pub title: &'a str,
+    /// The label of the axis of values.
     pub axis: &'a str,
+    /// The names in the legend.
     pub series: &'a [&'a str],
 }
 
 impl Plot<'_> {
-    /// A bar for each series in each group, and a line that the bars are compared to. Returns the
-    /// picture's Markdown.
+    /// Draws a bar for each series of each group, and a reference line. Returns the Markdown of the image.
     ///
     /// # Errors
     ///
-    /// The picture cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn bars(&self, groups: &[(String, Vec<f64>)], line: Option<f64>) -> Result<String> {
         let path = self.path()?;
         let rows = groups.len() * (self.series.len() + 1);
@@ -92,7 +98,7 @@ impl Plot<'_> {
         let area = self.area(&path, height)?;
         let longest = groups.iter().flat_map(|(_, bars)| bars).copied();
         let longest = longest.chain(line).fold(0.0, f64::max);
-        #[expect(clippy::cast_precision_loss, reason = "few")]
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let mut chart = ChartBuilder::on(&area)
             .margin(10)
             .x_label_area_size(45)
@@ -105,28 +111,30 @@ impl Plot<'_> {
             .x_desc(self.axis)
             .label_style((FONT, 13))
             .draw()?;
-        for (place, name) in self.series.iter().enumerate() {
-            let color = COLORS[place % COLORS.len()];
+        for (index, name) in self.series.iter().enumerate() {
+            let color = color(index);
             let bars = groups.iter().enumerate().map(|(group, (_, bars))| {
-                let bottom = self.bottom(rows, group, place);
-                let length = bars.get(place).copied().unwrap_or(0.0);
+                let bottom = self.bottom(rows, group, index);
+                let length = bars.get(index).copied().unwrap_or(0.0);
                 let corners = [(0.0, bottom + 0.08), (length, bottom + 0.92)];
                 Rectangle::new(corners, color.filled())
             });
-            chart.draw_series(bars)?.label(*name).legend(move |(x, y)| {
-                Rectangle::new([(x, y - 5), (x + 12, y + 5)], color.filled())
-            });
+            chart
+                .draw_series(bars)?
+                .label(*name)
+                .legend(move |at| swatch(at, color));
         }
         if let Some(line) = line {
-            #[expect(clippy::cast_precision_loss, reason = "few")]
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             let ends = [(line, 0.0), (line, rows as f64)];
             chart.draw_series([PathElement::new(ends, BLACK.stroke_width(1))])?;
         }
         for (group, (label, _)) in groups.iter().enumerate() {
-            #[expect(clippy::cast_precision_loss, reason = "few")]
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             let middle = self.bottom(rows, group, 0) + 1.0 - self.series.len() as f64 / 2.0;
             let (x, y) = chart.plotting_area().map_coordinate(&(0.0, middle));
-            // The title's height apart: what is drawn on an area begins at its own corner.
+            // `map_coordinate` counts from the corner of the image, `draw` from that of the area below
+            // the title.
             let corner = area.get_base_pixel();
             let at = (x - corner.0 - 162, y - corner.1 - 7);
             area.draw(&Text::new(label.clone(), at, (FONT, 13)))?;
@@ -136,12 +144,12 @@ impl Plot<'_> {
         Ok(self.markdown())
     }
 
-    /// A line for each series through points whose first coordinate grows by powers of ten.
+    /// Draws a line for each series, over a logarithmic axis. Returns the Markdown of the image.
     ///
     /// # Errors
     ///
-    /// The picture cannot be written.
-    pub fn lines(&self, below: &str, series: &[Vec<(f64, f64)>]) -> Result<String> {
+    /// Returns an error if the file cannot be written.
+    pub fn lines(&self, x_axis: &str, series: &[Vec<(f64, f64)>]) -> Result<String> {
         let path = self.path()?;
         let area = self.area(&path, 380)?;
         let points = || series.iter().flatten();
@@ -155,28 +163,27 @@ impl Plot<'_> {
             .build_cartesian_2d((first * 0.8..last * 1.25).log_scale(), 0.0..highest)?;
         chart
             .configure_mesh()
-            .x_desc(below)
+            .x_desc(x_axis)
             .y_desc(self.axis)
             .x_label_formatter(&|rows| format!("{rows}"))
             .label_style((FONT, 13))
             .draw()?;
-        for (place, (name, points)) in self.series.iter().zip(series).enumerate() {
-            let color = COLORS[place % COLORS.len()];
+        for (index, (name, points)) in self.series.iter().zip(series).enumerate() {
+            let color = color(index);
             chart
                 .draw_series(LineSeries::new(points.clone(), color.stroke_width(2)).point_size(3))?
                 .label(*name)
-                .legend(move |(x, y)| {
-                    Rectangle::new([(x, y - 5), (x + 12, y + 5)], color.filled())
-                });
+                .legend(move |at| swatch(at, color));
         }
         legend(&mut chart, SeriesLabelPosition::UpperLeft)?;
         area.present()?;
         Ok(self.markdown())
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "few")]
-    fn bottom(&self, rows: usize, group: usize, place: usize) -> f64 {
-        (rows - group * (self.series.len() + 1) - place) as f64 - 1.5
+    /// Returns the lower edge of a bar. Groups are drawn from top to bottom, with a free row between.
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    fn bottom(&self, rows: usize, group: usize, index: usize) -> f64 {
+        (rows - group * (self.series.len() + 1) - index) as f64 - 1.5
     }
 
     fn path(&self) -> Result<PathBuf> {
@@ -194,6 +201,15 @@ impl Plot<'_> {
         area.fill(&WHITE)?;
         Ok(area.titled(self.title, (FONT, 17))?)
     }
+}
+
+fn color(index: usize) -> RGBColor {
+    COLORS[index % COLORS.len()]
+}
+
+/// The colored box of a legend entry.
+fn swatch((x, y): (i32, i32), color: RGBColor) -> Rectangle<(i32, i32)> {
+    Rectangle::new([(x, y - 5), (x + 12, y + 5)], color.filled())
 }
 
 fn legend<'a, B, C>(chart: &mut ChartContext<'a, B, C>, position: SeriesLabelPosition) -> Result<()>

@@ -1,4 +1,4 @@
-//! What is asked of a store, whichever crate it is from.
+//! The interface through which every store is measured.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,15 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-/// A session's data as both versions of tower-sessions-core have it.
+/// A session's data, as both versions of tower-sessions-core have it.
 pub type Data = HashMap<String, Value>;
 
-/// A session of one's own that a store can find again.
+/// The idle timeout of every store and layer.
+pub const IDLE_TIMEOUT: Duration = Duration::days(14);
+
+/// A store to measure.
 pub trait Subject: Clone + Send + Sync + 'static {
-    /// How it finds a session: the id, or what it makes of it.
+    /// The session id, or the column that is derived from it.
     type Key: Clone + Send + Sync + 'static;
 
     fn create(&self, data: &Data) -> impl Future<Output = Result<Self::Key>> + Send;
@@ -19,23 +22,23 @@ pub trait Subject: Clone + Send + Sync + 'static {
     fn save(&self, key: &Self::Key, data: &Data) -> impl Future<Output = Result<()>> + Send;
     fn delete(&self, key: &Self::Key) -> impl Future<Output = Result<()>> + Send;
 
-    /// Moves the session's end, which the peer does by a save.
+    /// Moves the session's expiry. tower-sessions-sqlx-store can do this only by a save.
     fn touch(&self, key: &Self::Key) -> impl Future<Output = Result<()>> + Send;
 
     /// Deletes the rows of expired sessions.
     fn prune(&self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Deletes the rows of all sessions.
+    /// Deletes every row.
     fn clear(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// When a session ends that is written now.
+/// Returns the expiry of a session that is written now.
 #[must_use]
-pub fn end() -> OffsetDateTime {
-    OffsetDateTime::now_utc() + Duration::days(14)
+pub fn expires_at() -> OffsetDateTime {
+    OffsetDateTime::now_utc() + IDLE_TIMEOUT
 }
 
-/// The data of a session of some size, in bytes of JSON: a user, a token, and a cart.
+/// Returns session data of about `bytes` bytes of JSON: a user, a token, a language and a cart.
 #[must_use]
 pub fn data(bytes: usize) -> Data {
     let item = json!({ "id": 1234, "name": "A thing that someone would buy", "price": 19.9 });

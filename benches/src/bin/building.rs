@@ -1,4 +1,4 @@
-//! What the store and its derive add to the time of a build.
+//! Measures what the store and its derive add to the time of a build.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use benches::report::{self, cell, median};
 
-/// Entities in a crate, so that what one costs shows.
+/// The number of entities in the crate. The cost of one would be too small to measure.
 const ENTITIES: usize = 40;
 const ROUNDS: usize = 7;
+const COMMANDS: [&str; 2] = ["check", "build"];
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -20,74 +21,82 @@ fn main() -> Result<()> {
     let without = Crate::new(folder.path(), "without", &root, false)?;
     let with = Crate::new(folder.path(), "with", &root, true)?;
 
-    let beyond: BTreeSet<_> = with.packages()?;
-    let beyond: Vec<_> = beyond.difference(&without.packages()?).cloned().collect();
-    let all = with.cargo(&["build"])?;
+    let added: Vec<_> = with
+        .packages()?
+        .difference(&without.packages()?)
+        .cloned()
+        .collect();
+    let whole_build = with.cargo(&["build"])?;
     let mut clean = vec!["clean".to_owned()];
-    for package in &beyond {
+    for package in &added {
         clean.extend(["--package".to_owned(), package.clone()]);
     }
     with.cargo(&clean)?;
-    let store = with.cargo(&["build", "--package", "session-store"])?;
+    let store_build = with.cargo(&["build", "--package", "session-store"])?;
 
+    let crates = [&without, &with];
+    // For each command, for each of the two crates, the milliseconds of each round.
     let mut times: [[Vec<f64>; 2]; 2] = Default::default();
-    for command in ["check", "build"] {
-        for it in [&without, &with] {
-            it.cargo(&[command])?;
+    for command in COMMANDS {
+        for entities in crates {
+            entities.cargo(&[command])?;
         }
     }
     for round in 0..ROUNDS {
-        for (place, command) in ["check", "build"].into_iter().enumerate() {
-            // Who is first takes turns.
+        for (command, times) in COMMANDS.into_iter().zip(&mut times) {
+            // A different crate is first in each round.
             for turn in 0..2 {
-                let which = (round + turn) % 2;
-                let it = [&without, &with][which];
-                it.touch()?;
-                times[place][which].push(it.cargo(&[command])?.as_secs_f64() * 1e3);
+                let index = (round + turn) % 2;
+                crates[index].touch()?;
+                let time = crates[index].cargo(&[command])?;
+                times[index].push(time.as_secs_f64() * 1e3);
             }
         }
     }
 
-    let names: Vec<_> = beyond
+    let names: Vec<_> = added
         .iter()
         .map(|package| package.split('@').next().unwrap_or(package))
         .collect();
-    let lines = fs::read_to_string(root.join("session-store-derive/snapshots/readme.rs"))?;
+    let snapshot = root.join("session-store-derive/snapshots/quick-start.rs");
+    let lines = fs::read_to_string(snapshot)?.lines().count();
     let mut rows = vec![
         vec![
-            "a cold build: sea-orm, tower-sessions and the store, s".to_owned(),
-            cell(Some(all.as_secs_f64()), 0),
+            "clean build of sea-orm, tower-sessions and the store, s".to_owned(),
+            cell(Some(whole_build.as_secs_f64()), 0),
         ],
         vec![
-            "of it the store and what it alone needs, s".to_owned(),
-            cell(Some(store.as_secs_f64()), 1),
+            "of that, the store and the crates that only it needs, s".to_owned(),
+            cell(Some(store_build.as_secs_f64()), 1),
         ],
         vec![
-            "crates that it alone needs, its own two among them".to_owned(),
+            "crates that only the store needs, including its own two".to_owned(),
             names.len().to_string(),
         ],
         vec![
-            "lines that the derive writes for the README's entity".to_owned(),
-            lines.lines().count().to_string(),
+            "lines that the derive generates for the README's entity".to_owned(),
+            lines.to_string(),
         ],
     ];
-    for (place, command) in ["check", "build"].into_iter().enumerate() {
-        let [without, with] = [0, 1].map(|which| median(times[place][which].clone()));
-        for (whose, time) in [("without the derive", without), ("with it", with)] {
+    for (command, times) in COMMANDS.into_iter().zip(times) {
+        for (label, times) in ["without", "with"].into_iter().zip(times) {
             rows.push(vec![
-                format!("`cargo {command}` of {ENTITIES} entities {whose}, ms"),
-                cell(time, 0),
+                format!("`cargo {command}` of {ENTITIES} entities {label} the derive, ms"),
+                cell(median(times), 0),
             ]);
         }
     }
-    let table = report::table(1, &["", "figure"], &rows);
+    let table = report::table(1, &["measurement", "result"], &rows);
     report::write(
         "building",
-        &format!("{table}\nThe crates: {}.", names.join(", ")),
+        &format!(
+            "{table}\nThe crates that only the store needs: {}.",
+            names.join(", ")
+        ),
     )
 }
 
-/// A crate of entities.
+/// A crate of entities, with or without the derive.
 struct Crate {
     name: String,
     folder: PathBuf,
@@ -96,18 +105,19 @@ struct Crate {
 
 impl Crate {
     fn new(folder: &Path, name: &str, root: &Path, has_store: bool) -> Result<Self> {
-        let it = Self {
+        let created = Self {
             name: name.to_owned(),
             folder: folder.join(name),
             target: folder.join("target"),
         };
-        fs::create_dir_all(it.folder.join("src"))?;
+        fs::create_dir_all(created.folder.join("src"))?;
         // The versions that the store is tested with.
-        fs::copy(root.join("Cargo.lock"), it.folder.join("Cargo.lock"))?;
+        fs::copy(root.join("Cargo.lock"), created.folder.join("Cargo.lock"))?;
         let store = root.join("session-store").canonicalize()?;
-        let store = match has_store {
-            true => format!("session-store = {{ path = {store:?} }}"),
-            false => String::new(),
+        let dependency = if has_store {
+            format!("session-store = {{ path = '{}' }}", store.display())
+        } else {
+            String::new()
         };
         let manifest = format!(
             r#"[package]
@@ -118,15 +128,16 @@ edition = "2024"
 [dependencies]
 sea-orm = {{ version = "2.0.4", default-features = false, features = ["macros", "runtime-tokio", "sqlx-postgres", "with-json", "with-time"] }}
 tower-sessions = {{ version = "0.15", default-features = false, features = ["axum-core"] }}
-{store}
+{dependency}
 
 [workspace]
 "#
         );
-        fs::write(it.folder.join("Cargo.toml"), manifest)?;
-        let (import, derive) = match has_store {
-            true => ("use session_store::SessionModel;", ", SessionModel"),
-            false => ("", ""),
+        fs::write(created.folder.join("Cargo.toml"), manifest)?;
+        let (import, derive) = if has_store {
+            ("use session_store::SessionModel;", ", SessionModel")
+        } else {
+            ("", "")
         };
         let mut text = String::new();
         for number in 0..ENTITIES {
@@ -155,20 +166,21 @@ tower-sessions = {{ version = "0.15", default-features = false, features = ["axu
 "#
             )?;
         }
-        fs::write(it.source(), text)?;
-        Ok(it)
+        fs::write(created.source(), text)?;
+        Ok(created)
     }
 
     fn source(&self) -> PathBuf {
         self.folder.join("src/lib.rs")
     }
 
+    /// Rewrites the source, so that cargo builds it again.
     fn touch(&self) -> Result<()> {
         fs::write(self.source(), fs::read(self.source())?)?;
         Ok(())
     }
 
-    /// How long cargo takes.
+    /// Runs cargo and returns the time that took.
     fn cargo(&self, arguments: &[impl AsRef<str>]) -> Result<Duration> {
         let start = Instant::now();
         self.output(arguments)?;
@@ -181,13 +193,13 @@ tower-sessions = {{ version = "0.15", default-features = false, features = ["axu
             .current_dir(&self.folder)
             .env("CARGO_TARGET_DIR", &self.target)
             .output()
-            .context("cargo does not run")?;
-        let told = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{told}");
+            .context("cannot run cargo")?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{errors}");
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// What the crate is built of, as `name@version`.
+    /// Returns the crate's dependencies as `name@version`.
     fn packages(&self) -> Result<BTreeSet<String>> {
         let tree = ["tree", "--edges", "normal,build", "--prefix", "none"];
         let tree = self.output(&tree)?;

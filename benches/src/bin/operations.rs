@@ -1,5 +1,6 @@
-//! The ratios: each operation by each store in turn, a tenth of a second at a time, so that what slows
-//! the machine down slows all of them.
+//! Measures each operation of each store, and the ratios between stores.
+//!
+//! The stores take turns of a tenth of a second, so that other load on the machine slows all of them.
 
 use std::time::Duration;
 
@@ -8,13 +9,20 @@ use benches::database::{KINDS, Kind};
 use benches::operation::{Operation, create};
 use benches::report::{self, Plot, cell, median};
 use benches::subject::{Data, Subject, data};
-use benches::{SESSIONS, SIZE, TASKS, floor, ours, peer};
+use benches::{SESSIONS, SIZE, TASKS, ours, sqlx_store, statement};
 use tokio::runtime::Runtime;
 
 const ROUNDS: usize = 21;
-const A_ROUND: Duration = Duration::from_millis(100);
+const ROUND_TIME: Duration = Duration::from_millis(100);
 
-/// How long so many operations of one store take.
+// The stores, as indexes into a measurement's rounds.
+const STATEMENT: usize = 0;
+const BY_HAND: usize = 1;
+const OURS: usize = 2;
+const SQLX_STORE: usize = 3;
+const DEFAULT_POOL: usize = 4;
+
+/// Runs an operation of one store a number of times, and returns the time that took.
 type Timed<'a> = Box<dyn Fn(u64) -> Result<Duration> + 'a>;
 
 fn main() -> Result<()> {
@@ -27,35 +35,34 @@ fn main() -> Result<()> {
         "database",
         "operation",
         "tasks",
-        "ours / peer",
+        "ours / sqlx-store",
         "ours / statement",
         "ours / by hand",
-        "statement",
-        "by hand",
-        "ours",
-        "peer",
-        "ours, SeaORM's default pool",
+        "statement µs",
+        "by hand µs",
+        "ours µs",
+        "sqlx-store µs",
+        "ours, SeaORM's default pool µs",
     ];
     let rows: Vec<_> = measured.iter().map(Measured::cells).collect();
     let mut text = report::table(2, &header, &rows);
-    for (tasks, name) in [(1, "operations-1"), (32, "operations-32")] {
+    for (tasks, label) in [(1, "one task"), (32, "32 tasks")] {
         let plot = Plot {
-            name,
-            title: &format!(
-                "Time of an operation beside the peer's and the bare statement's, {tasks} at once"
-            ),
+            name: &format!("operations-{tasks}"),
+            title: &format!("Relative time of an operation, {label}"),
             axis: "ours / other (below 1: ours is faster)",
             series: &[
-                "beside tower-sessions-sqlx-store",
-                "beside the bare statement",
+                "compared with tower-sessions-sqlx-store",
+                "compared with the bare statement",
             ],
         };
         let groups: Vec<_> = measured
             .iter()
-            .filter(|it| it.tasks == tasks)
-            .map(|it| {
-                let label = format!("{} {}", it.kind.name(), it.operation.name());
-                let ratios = [3, 0].map(|other| it.ratio(other).unwrap_or(0.0));
+            .filter(|measured| measured.tasks == tasks)
+            .map(|measured| {
+                let label = format!("{} {}", measured.kind.name(), measured.operation.name());
+                let ratios =
+                    [SQLX_STORE, STATEMENT].map(|other| measured.ratio(other).unwrap_or(0.0));
                 (label, ratios.to_vec())
             })
             .collect();
@@ -65,24 +72,25 @@ fn main() -> Result<()> {
     report::write("operations", &text)
 }
 
-/// One operation: for each store, microseconds of each round.
+/// The figures of one operation.
 struct Measured {
     kind: Kind,
     operation: Operation,
     tasks: u64,
+    /// For each store, the microseconds per operation of each round.
     rounds: Vec<Vec<f64>>,
 }
 
 impl Measured {
-    /// The median of the rounds' ratios of our store to another.
+    /// Returns the median of the rounds' ratios of our store to another.
     fn ratio(&self, other: usize) -> Option<f64> {
-        let ratios = self.rounds[2].iter().zip(&self.rounds[other]);
+        let ratios = self.rounds[OURS].iter().zip(&self.rounds[other]);
         median(ratios.map(|(ours, other)| ours / other).collect())
     }
 
     fn cells(&self) -> Vec<String> {
         let names = [self.kind.name(), self.operation.name()].map(str::to_owned);
-        let ratios = [3, 0, 1].map(|other| cell(self.ratio(other), 2));
+        let ratios = [SQLX_STORE, STATEMENT, BY_HAND].map(|other| cell(self.ratio(other), 2));
         let micros = self
             .rounds
             .iter()
@@ -94,23 +102,24 @@ impl Measured {
 
 fn compare_on(runtime: &Runtime, kind: Kind, measured: &mut Vec<Measured>) -> Result<()> {
     let data = data(SIZE);
-    let database = |name| runtime.block_on(kind.database(name));
-    let urls = [
-        database("statements")?,
+    let database = |name| runtime.block_on(kind.create_database(name));
+    // Each store has a table and a pool to itself.
+    let databases = [
+        database("statement")?,
         database("by_hand")?,
         database("ours")?,
-        database("peers")?,
-        database("ours_by_default")?,
+        database("sqlx_store")?,
+        database("ours_default_pool")?,
     ];
+    let url = |store: usize| databases[store].url.as_str();
+    let open = |store| runtime.block_on(ours::open(url(store)));
     macro_rules! compare {
-        ($floor:ident, $peer:ident) => {{
-            // Each on a table and a pool of its own.
-            let open = |url: usize| runtime.block_on(ours::open(&urls[url].url));
-            let statement = floor::$floor::on(&open(0)?, &data)?;
-            let by_hand = floor::$floor::on(&open(1)?, &data)?.by_hand();
-            let ours = open(2)?;
-            let peer = runtime.block_on(peer::$peer(&urls[3].url))?;
-            let by_default = runtime.block_on(ours::open_by_default(&urls[4].url))?;
+        ($statement:ident, $sqlx_store:ident) => {{
+            let statement = statement::$statement::new(&open(STATEMENT)?, &data)?;
+            let by_hand = statement::$statement::new(&open(BY_HAND)?, &data)?.by_hand();
+            let ours = open(OURS)?;
+            let sqlx_store = runtime.block_on(sqlx_store::$sqlx_store(url(SQLX_STORE)))?;
+            let default_pool = runtime.block_on(ours::open_with_default_pool(url(DEFAULT_POOL)))?;
             for operation in Operation::ALL {
                 for tasks in TASKS {
                     let mut stores = vec![
@@ -118,10 +127,11 @@ fn compare_on(runtime: &Runtime, kind: Kind, measured: &mut Vec<Measured>) -> Re
                         Some(timed(runtime, operation, tasks, &by_hand, &data)?),
                         Some(timed(runtime, operation, tasks, &ours, &data)?),
                         None,
-                        Some(timed(runtime, operation, tasks, &by_default, &data)?),
+                        Some(timed(runtime, operation, tasks, &default_pool, &data)?),
                     ];
-                    if !matches!(operation, Operation::Touch) {
-                        stores[3] = Some(timed(runtime, operation, tasks, &peer, &data)?);
+                    if operation.is_in_sqlx_store() {
+                        let timed = timed(runtime, operation, tasks, &sqlx_store, &data)?;
+                        stores[SQLX_STORE] = Some(timed);
                     }
                     measured.push(Measured {
                         kind,
@@ -133,8 +143,8 @@ fn compare_on(runtime: &Runtime, kind: Kind, measured: &mut Vec<Measured>) -> Re
                         statement.clear().await?;
                         by_hand.clear().await?;
                         ours.clear().await?;
-                        by_default.clear().await?;
-                        peer.clear().await
+                        default_pool.clear().await?;
+                        sqlx_store.clear().await
                     })?;
                 }
             }
@@ -161,19 +171,19 @@ fn timed<'a, S: Subject>(
     }))
 }
 
-/// Microseconds for each operation: for each store, one number a round; none where it has no such
-/// operation.
+/// Measures every round. Returns, for each store, the microseconds per operation of each round; a store
+/// without the operation has none.
 fn rounds(timed: &[Option<Timed<'_>>]) -> Result<Vec<Vec<f64>>> {
     let mut counts = Vec::new();
     for timed in timed {
         counts.push(match timed {
-            Some(timed) => calibrated(timed)?,
+            Some(timed) => calibrate(timed)?,
             None => 0,
         });
     }
     let mut rounds = vec![Vec::new(); timed.len()];
     for round in 0..ROUNDS {
-        // Who is first takes turns.
+        // A different store is first in each round.
         for turn in 0..timed.len() {
             let store = (round + turn) % timed.len();
             if let Some(timed) = &timed[store] {
@@ -186,13 +196,13 @@ fn rounds(timed: &[Option<Timed<'_>>]) -> Result<Vec<Vec<f64>>> {
     Ok(rounds)
 }
 
-/// How many operations take a round's time.
-fn calibrated(timed: &Timed<'_>) -> Result<u64> {
+/// Returns the number of operations that take about the time of a round.
+fn calibrate(timed: &Timed<'_>) -> Result<u64> {
     let mut count = 32;
     loop {
         let time = timed(count)?;
-        if time * 2 >= A_ROUND {
-            let fits = u128::from(count) * A_ROUND.as_nanos() / time.as_nanos().max(1);
+        if time * 2 >= ROUND_TIME {
+            let fits = u128::from(count) * ROUND_TIME.as_nanos() / time.as_nanos().max(1);
             return Ok(u64::try_from(fits)?.max(32));
         }
         count *= 2;

@@ -1,5 +1,5 @@
-//! A whole request: an axum application under wrk, without a session, with tower-sessions' memory
-//! store, with ours, and with the peer.
+//! Measures whole requests: an axum application under wrk, without sessions, with tower-sessions' memory
+//! store, with our store, and with tower-sessions-sqlx-store.
 
 use std::fmt::{Display, Write as _};
 use std::process::Command;
@@ -8,70 +8,75 @@ use std::{fs, io};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::routing::get;
-use benches::database::{KINDS, Kind, Url};
+use benches::database::{KINDS, Kind, TemporaryDatabase};
 use benches::report::{self, Plot, cell, median};
-use benches::subject::{Data, Subject, data};
-use benches::{SIZE, ours, peer};
+use benches::subject::{Data, IDLE_TIMEOUT, Subject, data};
+use benches::{SIZE, ours, sqlx_store};
 use time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tower_sessions::session::{Id, Record};
+use tower_sessions::session::Id;
 use tower_sessions::{Expiry, MemoryStore, SessionManagerLayer, SessionStore};
 
 const CONNECTIONS: u64 = 64;
 const VISITORS: u64 = 1_000;
 const ROUNDS: usize = 3;
 const SECONDS: u64 = 3;
-const LIFE: Duration = Duration::days(14);
 
-/// What a visitor asks for: a page that reads, one that writes, or reads of which one in a hundred
-/// renews the session.
+/// The application whose rate the others are compared with, as an index into those of [`apps`].
+const SQLX_STORE: usize = 3;
+
+/// The requests of a measurement: all read the session, all write it, or all read and one in a hundred
+/// also moves the expiry.
 #[derive(Clone, Copy)]
 enum Page {
     Read,
     Write,
-    Slide,
+    Touch,
 }
 
 impl Page {
-    const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Slide];
+    const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Touch];
 
     fn name(self) -> &'static str {
         match self {
             Self::Read => "reads",
             Self::Write => "writes",
-            Self::Slide => "reads, 1 % slide",
+            Self::Touch => "reads, 1 % touch",
         }
     }
 
-    /// The path of each hundredth request, and of the others.
+    /// Returns the path of each hundredth request, and that of the others.
     fn paths(self) -> [&'static str; 2] {
         match self {
             Self::Read => ["/read"; 2],
             Self::Write => ["/write"; 2],
-            Self::Slide => ["/slide", "/read"],
+            Self::Touch => ["/touch", "/read"],
         }
     }
 }
 
-/// An application that listens, and the cookies of its visitors.
-struct Served {
-    name: String,
+/// A running application and the cookies of its visitors.
+struct App {
+    name: &'static str,
     port: u16,
     cookies: Vec<String>,
-    /// Its database, which is gone when this is dropped.
-    _database: Option<Url>,
+    /// Kept, because an SQLite file is deleted when this is dropped.
+    _database: Option<TemporaryDatabase>,
 }
 
-/// What wrk tells: requests per second, and milliseconds.
-struct Told {
+/// The figures of one run of wrk.
+struct Figures {
+    /// Requests per second.
     rate: f64,
-    median: f64,
+    /// Milliseconds.
+    p50: f64,
+    /// Milliseconds.
     p99: f64,
     failed: f64,
 }
 
-// The peer's session is of an earlier tower-sessions, with the same methods.
+// tower-sessions-sqlx-store needs tower-sessions 0.14, whose `Session` has the same methods.
 macro_rules! pages {
     ($session:path) => {{
         async fn read(session: $session) -> String {
@@ -91,7 +96,7 @@ macro_rules! pages {
         let pages = Router::new()
             .route("/read", get(read))
             .route("/write", get(write));
-        (pages, Router::new().route("/slide", get(read)))
+        (pages, Router::new().route("/touch", get(read)))
     }};
 }
 
@@ -102,35 +107,36 @@ fn main() -> Result<()> {
     for kind in KINDS {
         let apps = runtime.block_on(apps(kind))?;
         for page in Page::ALL {
-            let mut told: Vec<Vec<Told>> = apps.iter().map(|_| Vec::new()).collect();
+            let mut runs: Vec<Vec<Figures>> = apps.iter().map(|_| Vec::new()).collect();
             for round in 0..ROUNDS {
+                // A different application is first in each round.
                 for turn in 0..apps.len() {
                     let app = (round + turn) % apps.len();
-                    told[app].push(wrk(&apps[app], page)?);
+                    runs[app].push(wrk(&apps[app], page)?);
                 }
             }
-            let of = |app: usize, figure: fn(&Told) -> f64| {
-                median(told[app].iter().map(figure).collect())
+            let median_of = |app: usize, figure: fn(&Figures) -> f64| {
+                median(runs[app].iter().map(figure).collect())
             };
-            let peers = of(3, |told| told.rate);
-            for (app, served) in apps.iter().enumerate() {
-                let rate = of(app, |told| told.rate);
+            let rate_of = |app| median_of(app, |run| run.rate);
+            for (index, app) in apps.iter().enumerate() {
+                let rate = rate_of(index);
+                let ratio = rate
+                    .zip(rate_of(SQLX_STORE))
+                    .map(|(ours, other)| ours / other);
+                let failed: f64 = runs[index].iter().map(|run| run.failed).sum();
                 rows.push(vec![
                     kind.name().to_owned(),
                     page.name().to_owned(),
-                    served.name.clone(),
-                    cell(rate.zip(peers).map(|(rate, peers)| rate / peers), 2),
+                    app.name.to_owned(),
+                    cell(ratio, 2),
                     cell(rate, 0),
-                    cell(of(app, |told| told.median), 2),
-                    cell(of(app, |told| told.p99), 2),
-                    told[app]
-                        .iter()
-                        .map(|told| told.failed)
-                        .sum::<f64>()
-                        .to_string(),
+                    cell(median_of(index, |run| run.p50), 2),
+                    cell(median_of(index, |run| run.p99), 2),
+                    failed.to_string(),
                 ]);
             }
-            let rates = (0..apps.len()).map(|app| of(app, |told| told.rate).unwrap_or(0.0) / 1e3);
+            let rates = (0..apps.len()).map(|app| rate_of(app).unwrap_or(0.0) / 1e3);
             groups.push((format!("{} {}", kind.name(), page.name()), rates.collect()));
         }
     }
@@ -138,7 +144,7 @@ fn main() -> Result<()> {
         "database",
         "requests",
         "application with",
-        "rate / peer's",
+        "rate / sqlx-store's",
         "requests/s",
         "p50 ms",
         "p99 ms",
@@ -162,98 +168,97 @@ fn main() -> Result<()> {
     )
 }
 
-async fn apps(kind: Kind) -> Result<Vec<Served>> {
+async fn apps(kind: Kind) -> Result<Vec<App>> {
     let data = data(SIZE);
-    let ours = {
-        let url = kind.database("ours").await?;
-        let store = ours::open(&url.url).await?;
-        let (pages, sliding) = pages!(tower_sessions::Session);
-        let slides = store.clone().with_touch_after(Duration::ZERO).layer();
-        let app = pages.layer(store.layer()).merge(sliding.layer(slides));
-        let cookies = visitors(&store, &data).await?;
-        let served = serve("ours", app, cookies).await?;
-        Served {
-            _database: Some(url),
-            ..served
-        }
-    };
-    let url = kind.database("peers").await?;
-    macro_rules! peer {
-        ($open:ident) => {{
-            let peer = peer::$open(&url.url).await?;
-            let (pages, sliding) = pages!(tower_sessions_peer::Session);
-            let layer = tower_sessions_peer::SessionManagerLayer::new(peer.store.clone())
-                .with_expiry(tower_sessions_peer::Expiry::OnInactivity(LIFE));
-            let slides = layer.clone().with_always_save(true);
-            let app = pages.layer(layer).merge(sliding.layer(slides));
-            serve("peer", app, visitors(&peer, &data).await?).await?
-        }};
-    }
-    let peer = match kind {
-        Kind::Sqlite => peer!(sqlite),
-        Kind::Postgres => peer!(postgres),
-        Kind::MariaDb => peer!(mysql),
-    };
-    let peer = Served {
-        _database: Some(url),
-        ..peer
-    };
     Ok(vec![
         without_session().await?,
-        in_memory(&data).await?,
-        ours,
-        peer,
+        with_memory_store(&data).await?,
+        with_ours(kind, &data).await?,
+        with_sqlx_store(kind, &data).await?,
     ])
 }
 
-async fn without_session() -> Result<Served> {
-    let pages = Router::new()
-        .route("/read", get(async || "7"))
-        .route("/write", get(async || "7"))
-        .route("/slide", get(async || "7"));
-    serve("no session", pages, vec!["nobody".to_owned()]).await
+async fn with_ours(kind: Kind, data: &Data) -> Result<App> {
+    let database = kind.create_database("ours").await?;
+    let store = ours::open(&database.url).await?;
+    let (pages, touching) = pages!(tower_sessions::Session);
+    let touch = store.clone().with_touch_after(Duration::ZERO).layer();
+    let router = pages.layer(store.layer()).merge(touching.layer(touch));
+    let cookies = visitors(&store, data).await?;
+    serve("ours", router, cookies, Some(database)).await
 }
 
-async fn in_memory(data: &Data) -> Result<Served> {
+async fn with_sqlx_store(kind: Kind, data: &Data) -> Result<App> {
+    let database = kind.create_database("sqlx_store").await?;
+    macro_rules! app {
+        ($open:ident) => {{
+            let subject = sqlx_store::$open(&database.url).await?;
+            let (pages, touching) = pages!(tower_sessions_0_14::Session);
+            let layer = tower_sessions_0_14::SessionManagerLayer::new(subject.store.clone())
+                .with_expiry(tower_sessions_0_14::Expiry::OnInactivity(IDLE_TIMEOUT));
+            let touch = layer.clone().with_always_save(true);
+            let router = pages.layer(layer).merge(touching.layer(touch));
+            let cookies = visitors(&subject, data).await?;
+            serve("sqlx-store", router, cookies, Some(database)).await
+        }};
+    }
+    match kind {
+        Kind::Sqlite => app!(sqlite),
+        Kind::Postgres => app!(postgres),
+        Kind::MariaDb => app!(mysql),
+    }
+}
+
+async fn without_session() -> Result<App> {
+    let router = Router::new()
+        .route("/read", get(async || "7"))
+        .route("/write", get(async || "7"))
+        .route("/touch", get(async || "7"));
+    serve("no session", router, vec!["unused".to_owned()], None).await
+}
+
+async fn with_memory_store(data: &Data) -> Result<App> {
     let store = MemoryStore::default();
     let mut cookies = Vec::new();
     for _ in 0..VISITORS {
-        let mut record = Record {
-            id: Id::default(),
-            data: data.clone(),
-            expiry_date: benches::subject::end(),
-        };
+        let mut record = ours::record(Id::default(), data);
         store.create(&mut record).await?;
         cookies.push(record.id.to_string());
     }
-    let (pages, sliding) = pages!(tower_sessions::Session);
-    let layer = SessionManagerLayer::new(store).with_expiry(Expiry::OnInactivity(LIFE));
-    let slides = layer.clone().with_always_save(true);
-    let app = pages.layer(layer).merge(sliding.layer(slides));
-    serve("memory store", app, cookies).await
+    let (pages, touching) = pages!(tower_sessions::Session);
+    let layer = SessionManagerLayer::new(store).with_expiry(Expiry::OnInactivity(IDLE_TIMEOUT));
+    let touch = layer.clone().with_always_save(true);
+    let router = pages.layer(layer).merge(touching.layer(touch));
+    serve("memory store", router, cookies, None).await
 }
 
+/// Creates a session for each visitor and returns their cookies.
 async fn visitors<S: Subject<Key: Display>>(store: &S, data: &Data) -> Result<Vec<String>> {
     let sessions = benches::operation::create(store, data, VISITORS).await?;
     Ok(sessions.iter().map(ToString::to_string).collect())
 }
 
-async fn serve(name: &str, app: Router, cookies: Vec<String>) -> Result<Served> {
+async fn serve(
+    name: &'static str,
+    router: Router,
+    cookies: Vec<String>,
+    database: Option<TemporaryDatabase>,
+) -> Result<App> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let port = listener.local_addr()?.port();
-    tokio::spawn(async { axum::serve(listener, app).await });
-    Ok(Served {
-        name: name.to_owned(),
+    tokio::spawn(async { axum::serve(listener, router).await });
+    Ok(App {
+        name,
         port,
         cookies,
-        _database: None,
+        _database: database,
     })
 }
 
-fn wrk(app: &Served, page: Page) -> Result<Told> {
+fn wrk(app: &App, page: Page) -> Result<Figures> {
     let folder = tempfile::tempdir()?;
     let script = folder.path().join("requests.lua");
-    fs::write(&script, script_of(app, page)?)?;
+    fs::write(&script, lua_script(app, page)?)?;
     let output = Command::new("wrk")
         .args([
             "-t1",
@@ -271,40 +276,42 @@ fn wrk(app: &Served, page: Page) -> Result<Told> {
             }
             _ => error.into(),
         })?;
-    let told = String::from_utf8(output.stdout)?;
-    let line = told.lines().last().context("wrk told nothing")?;
+    let output = String::from_utf8(output.stdout)?;
+    let line = output.lines().last().context("wrk printed nothing")?;
+    let unexpected = || format!("expected five numbers from wrk, found: {output}");
     let figures: Vec<f64> = line
         .split(' ')
         .map(str::parse)
         .collect::<Result<_, _>>()
-        .with_context(|| format!("wrk told: {told}"))?;
-    let [requests, micros, median, p99, failed] = figures.as_slice() else {
-        anyhow::bail!("wrk told: {told}");
+        .with_context(unexpected)?;
+    let [requests, micros, p50, p99, failed] = figures.as_slice() else {
+        anyhow::bail!(unexpected());
     };
-    Ok(Told {
+    Ok(Figures {
         rate: requests / micros * 1e6,
-        median: median / 1e3,
+        p50: p50 / 1e3,
         p99: p99 / 1e3,
         failed: *failed,
     })
 }
 
-/// Each request comes from the next visitor; all are made once, so that wrk takes little time itself.
-fn script_of(app: &Served, page: Page) -> Result<String> {
+/// Returns a script for wrk that sends each request with the cookie of the next visitor. The requests
+/// are built in advance, so that wrk itself takes little time.
+fn lua_script(app: &App, page: Page) -> Result<String> {
     let mut script = "local requests = {}\n".to_owned();
     let [hundredth, other] = page.paths();
-    for (turn, cookie) in app
+    for (index, cookie) in app
         .cookies
         .iter()
         .cycle()
         .take(usize::try_from(VISITORS)?)
         .enumerate()
     {
-        let path = if turn % 100 == 0 { hundredth } else { other };
+        let path = if index % 100 == 0 { hundredth } else { other };
         writeln!(
             script,
             "requests[{}] = wrk.format('GET', '{path}', {{ Cookie = 'id={cookie}' }})",
-            turn + 1
+            index + 1
         )?;
     }
     script += "

@@ -1,5 +1,5 @@
-//! What an operation costs on tables of ten thousand to ten million rows, and what pruning a million
-//! rows does to those who load and save meanwhile.
+//! Measures operations on tables of ten thousand to ten million rows, and how pruning a million rows
+//! slows down loads and saves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,19 +11,29 @@ use benches::operation::Operation;
 use benches::ours::session;
 use benches::report::{self, Plot, cell, median};
 use benches::subject::{Data, Subject, data};
-use benches::{SIZE, ours, peer};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use benches::table::{Expiry, Table};
+use benches::{SIZE, ours, sqlx_store};
+use sea_orm::{ConnectionTrait, Database};
 use tokio::runtime::Runtime;
 
 const MILLION: u64 = 1_000_000;
 
-/// Rows that one statement inserts, and the sessions among them that are asked for afterwards.
+/// Rows that are inserted at a time while a table grows. The store itself creates some of them, because
+/// only sessions whose keys are known can be loaded and saved.
 const CHUNK: u64 = 10_000;
-const ASKED: u64 = 200;
+const KEYS_PER_CHUNK: u64 = 200;
+
+/// Rows that one statement inserts where no keys are needed.
+const LARGE_CHUNK: u64 = 100_000;
+
+/// Expired rows are numbered from here, so that their ids differ from those of active ones.
+const FIRST_EXPIRED: u64 = 100 * MILLION;
 
 const ROUNDS: usize = 21;
 const OPERATIONS: u64 = 200;
 const TASKS: usize = 32;
+
+/// How long loads and saves are measured before the prune.
 const BASELINE: Duration = Duration::from_secs(10);
 
 fn main() -> Result<()> {
@@ -33,28 +43,28 @@ fn main() -> Result<()> {
     let mut text = String::new();
     for kind in KINDS {
         let grown = runtime.block_on(grow(kind, &mut prunes))?;
-        let series = ["load", "save", "touch", "prune with nothing to do"];
+        let series = ["load", "save", "touch", "prune, nothing expired"];
         let plot = Plot {
             name: &format!("scale-{}", kind.name().to_lowercase()),
-            title: &format!("{}: an operation, by the rows in the table", kind.name()),
-            axis: "round trips of SELECT 1",
+            title: &format!("{}: time of an operation by table size", kind.name()),
+            axis: "multiples of a SELECT 1",
             series: &series,
         };
         let lines: Vec<Vec<_>> = (0..series.len())
             .map(|line| {
-                let points = grown.iter();
-                points
-                    .map(|size| (size.live, size.micros[line] / size.ping))
+                grown
+                    .iter()
+                    .map(|size| (size.rows, size.micros[line] / size.ping))
                     .collect()
             })
             .collect();
-        text += &plot.lines("live rows", &lines)?;
+        text += &plot.lines("active sessions", &lines)?;
         let smallest = grown.first().context("no size")?;
         for size in &grown {
-            let mut row = vec![kind.name().to_owned(), size.live.to_string()];
+            let mut row = vec![kind.name().to_owned(), size.rows.to_string()];
             for (micros, first) in size.micros.iter().zip(smallest.micros) {
-                let flat = (micros / size.ping) / (first / smallest.ping);
-                row.push(format!("{micros:.0} ({flat:.2})"));
+                let growth = (micros / size.ping) / (first / smallest.ping);
+                row.push(format!("{micros:.0} ({growth:.2})"));
             }
             row.push(format!("{:.0}", size.ping));
             sizes.push(row);
@@ -62,11 +72,11 @@ fn main() -> Result<()> {
     }
     let header = [
         "database",
-        "live rows",
+        "active sessions",
         "load µs",
         "save µs",
         "touch µs",
-        "prune of nothing µs",
+        "prune, nothing expired µs",
         "SELECT 1 µs",
     ];
     let sizes = report::table(1, &header, &sizes);
@@ -74,12 +84,12 @@ fn main() -> Result<()> {
         "database",
         "store",
         "prune",
-        "p99 beside / without",
-        "p50 ms without",
-        "p50 ms beside",
-        "p99 ms without",
-        "p99 ms beside",
-        "longest ms beside",
+        "p99 during / before",
+        "p50 ms before",
+        "p50 ms during",
+        "p99 ms before",
+        "p99 ms during",
+        "longest ms during",
         "prune s",
         "failed",
     ];
@@ -87,14 +97,17 @@ fn main() -> Result<()> {
     report::write("scale", &format!("{sizes}\n{text}\n{prunes}"))
 }
 
-/// A table with so many live rows: microseconds of a load, a save, a touch, a prune, and of the
-/// round trip.
+/// The figures of one table size.
 struct Size {
-    live: f64,
+    rows: f64,
+    /// Microseconds of a load, a save, a touch and a prune.
     micros: [f64; 4],
+    /// Microseconds of a `SELECT 1`.
     ping: f64,
 }
 
+/// Grows a table and measures it at each size. At a million rows, also measures the prunes of both
+/// stores.
 async fn grow(kind: Kind, prunes: &mut Vec<Vec<String>>) -> Result<Vec<Size>> {
     let data = data(SIZE);
     let json = serde_json::to_string(&data)?;
@@ -102,53 +115,55 @@ async fn grow(kind: Kind, prunes: &mut Vec<Vec<String>>) -> Result<Vec<Size>> {
         Kind::Sqlite => &[10_000, MILLION],
         _ => &[10_000, MILLION, 10 * MILLION],
     };
-    let url = kind.database("scale").await?;
-    let store = ours::open(&url.url).await?;
+    let database = kind.create_database("scale").await?;
+    let store = ours::open(&database.url).await?;
     if kind == Kind::MariaDb {
-        // Sized to the data, as whoever runs it would; 128 MB unless set.
+        // The default of 128 MB holds a fraction of ten million rows.
         let sql = "SET GLOBAL innodb_buffer_pool_size = 8 * 1024 * 1024 * 1024";
         store.db().execute_unprepared(sql).await?;
     }
-    let mut asked = Vec::new();
+    let table = Table::Ours;
+    let mut keys = Vec::new();
     let mut rows = 0;
     let mut grown = Vec::new();
     for &size in sizes {
         while rows < size {
-            let sql = ours_filled(kind, rows, CHUNK - ASKED, "+", &json);
+            let sql = table.insert(kind, rows, CHUNK - KEYS_PER_CHUNK, Expiry::Future, &json);
             store.db().execute_unprepared(&sql).await?;
-            for _ in 0..ASKED {
-                asked.push(Subject::create(&store, &data).await?);
+            for _ in 0..KEYS_PER_CHUNK {
+                keys.push(Subject::create(&store, &data).await?);
             }
             rows += CHUNK;
         }
-        settle(kind, store.db(), "session").await?;
-        grown.push(size_of(&store, &asked, &data, size).await?);
+        table.maintain(kind, store.db()).await?;
+        grown.push(measure_size(&store, &keys, &data, size).await?);
         eprintln!("{}: {rows} rows", kind.name());
         if size == MILLION {
-            for from in (0..MILLION).step_by(100_000) {
-                let sql = ours_filled(kind, 100 * MILLION + from, 100_000, "-", &json);
+            for from in (0..MILLION).step_by(usize::try_from(LARGE_CHUNK)?) {
+                let first = FIRST_EXPIRED + from;
+                let sql = table.insert(kind, first, LARGE_CHUNK, Expiry::Past, &json);
                 store.db().execute_unprepared(&sql).await?;
             }
-            settle(kind, store.db(), "session").await?;
-            prunes.push(pruned(kind, ["ours", "batches of 100"], &store, &asked, &data).await?);
-            prunes.push(peers(kind, &json, &data).await?);
+            table.maintain(kind, store.db()).await?;
+            prunes.push(measure_prune(kind, table, &store, &keys, &data).await?);
+            prunes.push(prune_sqlx_store(kind, &json, &data).await?);
         }
     }
     Ok(grown)
 }
 
-async fn size_of(
+async fn measure_size(
     store: &session::Store,
-    asked: &[tower_sessions::session::Id],
+    keys: &[tower_sessions::session::Id],
     data: &Data,
-    live: u64,
+    rows: u64,
 ) -> Result<Size> {
-    // Any of them, so that what is asked for is not what was asked for last.
+    // Sessions from all over the table, so that they are not the rows that were read last.
     let sample: Arc<[_]> = (0..OPERATIONS)
-        .map(|_| asked[fastrand::usize(..asked.len())])
+        .map(|_| keys[fastrand::usize(..keys.len())])
         .collect();
     let mut micros: [Vec<f64>; 5] = Default::default();
-    #[expect(clippy::cast_precision_loss, reason = "few")]
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     for _ in 0..ROUNDS {
         for (place, operation) in [Operation::Load, Operation::Save, Operation::Touch]
             .into_iter()
@@ -169,83 +184,91 @@ async fn size_of(
     let [load, save, touch, prune, ping] = micros.map(|micros| median(micros).unwrap_or_default());
     #[expect(clippy::cast_precision_loss, reason = "millions")]
     Ok(Size {
-        live: live as f64,
+        rows: rows as f64,
         micros: [load, save, touch, prune],
         ping,
     })
 }
 
-/// The peer's table, as large, and its one DELETE.
-async fn peers(kind: Kind, json: &str, data: &Data) -> Result<Vec<String>> {
-    let url = kind.database("peers").await?;
-    let db = Database::connect(&url.url).await?;
-    let names = ["peer", "one DELETE"];
-    macro_rules! measured {
-        ($open:ident, $table:literal) => {{
-            let peer = peer::$open(&url.url).await?;
-            let mut asked = Vec::new();
-            for from in (0..MILLION).step_by(100_000) {
-                for (past, sign) in [(0, "+"), (100 * MILLION, "-")] {
-                    let sql = peers_filled(kind, $table, past + from, 100_000, sign, json);
+/// Fills a table of tower-sessions-sqlx-store with as many rows, and measures its prune.
+async fn prune_sqlx_store(kind: Kind, json: &str, data: &Data) -> Result<Vec<String>> {
+    let database = kind.create_database("sqlx_store").await?;
+    let db = Database::connect(&database.url).await?;
+    let table = Table::SqlxStore;
+    macro_rules! measure {
+        ($open:ident) => {{
+            let subject = sqlx_store::$open(&database.url).await?;
+            let mut keys = Vec::new();
+            for from in (0..MILLION).step_by(usize::try_from(LARGE_CHUNK)?) {
+                for (first, expiry) in
+                    [(from, Expiry::Future), (FIRST_EXPIRED + from, Expiry::Past)]
+                {
+                    let sql = table.insert(kind, first, LARGE_CHUNK, expiry, json);
                     db.execute_unprepared(&sql).await?;
                 }
-                for _ in 0..10 * ASKED {
-                    asked.push(peer.create(data).await?);
+                for _ in 0..KEYS_PER_CHUNK * LARGE_CHUNK / CHUNK {
+                    keys.push(subject.create(data).await?);
                 }
             }
-            settle(kind, &db, $table).await?;
-            pruned(kind, names, &peer, &asked, data).await
+            table.maintain(kind, &db).await?;
+            measure_prune(kind, table, &subject, &keys, data).await
         }};
     }
     match kind {
-        Kind::Sqlite => measured!(sqlite, "tower_sessions"),
-        Kind::Postgres => measured!(postgres, "tower_sessions.session"),
-        Kind::MariaDb => measured!(mysql, "tower_sessions.session"),
+        Kind::Sqlite => measure!(sqlite),
+        Kind::Postgres => measure!(postgres),
+        Kind::MariaDb => measure!(mysql),
     }
 }
 
-/// Sessions are loaded and saved by many tasks, first alone and then while expired rows are pruned.
-async fn pruned<S: Subject>(
+/// Measures loads and saves by many tasks before and during a prune. Returns a row of the report.
+async fn measure_prune<S: Subject>(
     kind: Kind,
-    [store, how]: [&str; 2],
+    table: Table,
     subject: &S,
-    asked: &[S::Key],
+    keys: &[S::Key],
     data: &Data,
 ) -> Result<Vec<String>> {
-    let asked: Arc<[S::Key]> = asked.into();
-    let without = {
-        let wait = async {
-            tokio::time::sleep(BASELINE).await;
-            Ok(())
-        };
-        load_and_save(subject, &asked, data, wait).await?
+    let keys: Arc<[S::Key]> = keys.into();
+    let baseline = async {
+        tokio::time::sleep(BASELINE).await;
+        Ok(())
     };
-    let beside = load_and_save(subject, &asked, data, subject.prune()).await?;
-    eprintln!("{}: {store} pruned in {:?}", kind.name(), beside.lasted);
-    let [p50, p99] = [0.5, 0.99].map(|rank| [without.rank(rank), beside.rank(rank)]);
+    let before = load_and_save_during(subject, &keys, data, baseline).await?;
+    let during = load_and_save_during(subject, &keys, data, subject.prune()).await?;
+    let [store, method] = match table {
+        Table::Ours => ["ours", "batches of 100"],
+        Table::SqlxStore => ["sqlx-store", "one DELETE"],
+    };
+    eprintln!("{}: {store} pruned in {:?}", kind.name(), during.duration);
+    let [p50, p99] = [0.5, 0.99]
+        .map(|quantile| [&before, &during].map(|latencies| latencies.quantile(quantile)));
     Ok(vec![
         kind.name().to_owned(),
         store.to_owned(),
-        how.to_owned(),
+        method.to_owned(),
         cell(Some(p99[1] / p99[0]), 2),
         cell(Some(p50[0]), 2),
         cell(Some(p50[1]), 2),
         cell(Some(p99[0]), 2),
         cell(Some(p99[1]), 2),
-        cell(Some(beside.rank(1.0)), 0),
-        cell(Some(beside.lasted.as_secs_f64()), 1),
-        match beside.error {
-            None => beside.failed.to_string(),
-            Some(error) => format!("{}: the prune ({error})", beside.failed),
+        cell(Some(during.quantile(1.0)), 0),
+        cell(Some(during.duration.as_secs_f64()), 1),
+        match during.error {
+            None => during.failed.to_string(),
+            Some(error) => format!("{}, and the prune ({error})", during.failed),
         },
     ])
 }
 
-/// How long each operation took in milliseconds, sorted, and how many failed.
+/// The loads and saves of all tasks.
 struct Latencies {
+    /// The milliseconds of each operation, sorted.
     millis: Vec<f64>,
     failed: usize,
-    lasted: Duration,
+    /// How long the tasks ran.
+    duration: Duration,
+    /// The error of the prune.
     error: Option<String>,
 }
 
@@ -254,30 +277,31 @@ impl Latencies {
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         clippy::cast_sign_loss,
-        reason = "a rank among some"
+        reason = "an index into a vector"
     )]
-    fn rank(&self, rank: f64) -> f64 {
+    fn quantile(&self, quantile: f64) -> f64 {
         let last = self.millis.len().saturating_sub(1);
-        let place = (last as f64 * rank) as usize;
-        self.millis.get(place).copied().unwrap_or(f64::NAN)
+        let index = (last as f64 * quantile) as usize;
+        self.millis.get(index).copied().unwrap_or(f64::NAN)
     }
 }
 
-async fn load_and_save<S: Subject>(
+/// Loads and saves random sessions by many tasks until `work` is done.
+async fn load_and_save_during<S: Subject>(
     subject: &S,
-    asked: &Arc<[S::Key]>,
+    keys: &Arc<[S::Key]>,
     data: &Data,
-    meanwhile: impl Future<Output = Result<()>>,
+    work: impl Future<Output = Result<()>>,
 ) -> Result<Latencies> {
     let done = Arc::new(AtomicBool::new(false));
     let running: Vec<_> = (0..TASKS)
         .map(|_| {
-            let (subject, asked) = (subject.clone(), Arc::clone(asked));
+            let (subject, keys) = (subject.clone(), Arc::clone(keys));
             let (data, done) = (data.clone(), Arc::clone(&done));
             tokio::spawn(async move {
                 let (mut millis, mut failed) = (Vec::new(), 0);
                 while !done.load(Ordering::Relaxed) {
-                    let key = &asked[fastrand::usize(..asked.len())];
+                    let key = &keys[fastrand::usize(..keys.len())];
                     let start = Instant::now();
                     let outcome = if fastrand::bool() {
                         subject.load(key).await
@@ -292,85 +316,20 @@ async fn load_and_save<S: Subject>(
         })
         .collect();
     let start = Instant::now();
-    let outcome = meanwhile.await;
-    let lasted = start.elapsed();
+    let outcome = work.await;
+    let duration = start.elapsed();
     done.store(true, Ordering::Relaxed);
     let (mut millis, mut failed) = (Vec::new(), 0);
     for task in running {
-        let (some, some_failed) = task.await?;
-        millis.extend(some);
-        failed += some_failed;
+        let (task_millis, task_failed) = task.await?;
+        millis.extend(task_millis);
+        failed += task_failed;
     }
     millis.sort_by(f64::total_cmp);
     Ok(Latencies {
         millis,
         failed,
-        lasted,
+        duration,
         error: outcome.err().map(|error| error.to_string()),
     })
-}
-
-/// What a server does by itself in the hours that a table takes to grow.
-async fn settle(kind: Kind, db: &DatabaseConnection, table: &str) -> Result<()> {
-    let statements: &[String] = &match kind {
-        Kind::Sqlite => vec!["ANALYZE".to_owned()],
-        Kind::Postgres => vec![format!("VACUUM ANALYZE {table}"), "CHECKPOINT".to_owned()],
-        Kind::MariaDb => vec![format!("ANALYZE TABLE {table}")],
-    };
-    for sql in statements {
-        db.execute_unprepared(sql).await?;
-    }
-    Ok(())
-}
-
-/// Inserts sessions that end, or have ended, one to fourteen days from now.
-fn ours_filled(kind: Kind, from: u64, count: u64, sign: &str, json: &str) -> String {
-    let to = from + count - 1;
-    match kind {
-        Kind::Sqlite => format!(
-            "INSERT INTO session (sid, sess, expire)
-             WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})
-             SELECT lower(hex(randomblob(32))), '{json}', strftime('%Y-%m-%dT%H:%M:%SZ', 'now',
-                    '{sign}' || (86400 + abs(random() % 1123200)) || ' seconds')
-             FROM n"
-        ),
-        Kind::Postgres => format!(
-            "INSERT INTO session (sid, sess, expire)
-             SELECT encode(sha256(i::text::bytea), 'hex'), '{json}',
-                    now() {sign} interval '1 day' {sign} random() * interval '13 days'
-             FROM generate_series({from}, {to}) AS i"
-        ),
-        Kind::MariaDb => format!(
-            "INSERT INTO session (sid, sess, expire)
-             SELECT sha2(seq, 256), '{json}',
-                    utc_timestamp(6) {sign} INTERVAL floor(86400 + rand() * 1123200) SECOND
-             FROM seq_{from}_to_{to}"
-        ),
-    }
-}
-
-/// The same in the peer's table; nobody asks for these rows.
-fn peers_filled(kind: Kind, table: &str, from: u64, count: u64, sign: &str, json: &str) -> String {
-    let to = from + count - 1;
-    match kind {
-        Kind::Sqlite => format!(
-            "INSERT INTO {table} (id, data, expiry_date)
-             WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to})
-             SELECT substr(lower(hex(randomblob(32))), 1, 22), '{json}',
-                    unixepoch() {sign} (86400 + abs(random() % 1123200))
-             FROM n"
-        ),
-        Kind::Postgres => format!(
-            "INSERT INTO {table} (id, data, expiry_date)
-             SELECT left(encode(sha256(i::text::bytea), 'base64'), 22), '{json}',
-                    now() {sign} interval '1 day' {sign} random() * interval '13 days'
-             FROM generate_series({from}, {to}) AS i"
-        ),
-        Kind::MariaDb => format!(
-            "INSERT INTO {table} (id, data, expiry_date)
-             SELECT left(sha2(seq, 256), 22), '{json}',
-                    utc_timestamp(6) {sign} INTERVAL floor(86400 + rand() * 1123200) SECOND
-             FROM seq_{from}_to_{to}"
-        ),
-    }
 }

@@ -1,4 +1,4 @@
-//! What was this program told to do?
+//! Parses the command line.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::scenario::{Scenario, sqlite};
 
 pub(crate) const USAGE: &str = "\
-Puts faults on session-store and on tower-sessions-sqlx-store and prints what came of it.
+Injects faults into the databases of session-store and tower-sessions-sqlx-store, and compares what fails.
 
 usage: faults [--seconds N] [--only SCENARIO[,SCENARIO…]]
 
-  --seconds N   how long each load lasts (10)
-  --only …      of kill, restart, sqlite and prune
+  --seconds N   how long each load lasts (default: 10)
+  --only …      scenarios to run: kill, restart, sqlite, prune (default: all)
 ";
 
-/// What is to be done.
+/// What to run.
 pub(crate) enum Arguments {
     Help,
-    /// The scenarios, each for that long.
+    /// The scenarios, each for `time`.
     Run {
         time: Duration,
         scenarios: Vec<Scenario>,
     },
-    /// This process is a part of the `sqlite` scenario, with these arguments.
-    Part(Vec<String>),
+    /// One process of the `sqlite` scenario, with its arguments.
+    SqliteWorker(Vec<String>),
 }
 
 impl Arguments {
@@ -35,20 +35,17 @@ impl Arguments {
             let mut value = || {
                 arguments
                     .next()
-                    .with_context(|| format!("{argument} needs a value"))
+                    .with_context(|| format!("missing value of {argument}"))
             };
             match argument.as_str() {
                 "--help" | "-h" => return Ok(Self::Help),
                 "--seconds" => time = Duration::from_secs(value()?.parse()?),
                 "--only" => scenarios = only(&value()?)?,
-                sqlite::PART => return Ok(Self::Part(arguments.collect())),
-                _ => bail!("{argument} is no argument of this program\n\n{USAGE}"),
+                sqlite::WORKER => return Ok(Self::SqliteWorker(arguments.collect())),
+                _ => bail!("unknown argument {argument}\n\n{USAGE}"),
             }
         }
-        ensure!(
-            !time.is_zero(),
-            "the load has to last for a second at least"
-        );
+        ensure!(!time.is_zero(), "expected --seconds 1 or more, found 0");
         Ok(Self::Run { time, scenarios })
     }
 }
@@ -57,7 +54,10 @@ fn only(names: &str) -> Result<Vec<Scenario>> {
     let mut scenarios = Scenario::ALL.to_vec();
     for name in names.split(',') {
         let is_known = scenarios.iter().any(|scenario| scenario.name() == name);
-        ensure!(is_known, "there is no scenario {name}");
+        ensure!(
+            is_known,
+            "expected kill, restart, sqlite or prune, found {name}"
+        );
     }
     scenarios.retain(|scenario| names.split(',').any(|name| name == scenario.name()));
     Ok(scenarios)

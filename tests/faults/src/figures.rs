@@ -1,29 +1,29 @@
-//! What a store did under a load: how much, how much of it failed, what was lost, how long it took.
+//! The figures of a store under load.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The figures of one store in one scenario; those of several tasks or processes add up.
+/// The figures of one store in one scenario. Those of several tasks or processes are added up.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Figures {
-    /// Creates, loads, saves and prunes, failed ones included.
+    /// Creates, loads, saves and prunes, including those that failed.
     pub(crate) operations: u64,
     /// Operations that returned an error.
     pub(crate) failed: u64,
-    /// Sessions that a load did not find, though nobody ended them.
+    /// Sessions that a load did not find, although they were neither deleted nor expired.
     pub(crate) lost: u64,
-    /// Sessions that a load found as they were before a save that had succeeded.
+    /// Sessions that a load found in a state before the last successful save.
     pub(crate) stale: u64,
-    /// The errors by message.
+    /// How often each error message was returned.
     errors: BTreeMap<String, u64>,
-    /// How long each create, load and save took, in microseconds.
+    /// The microseconds of each create, load and save.
     latencies: Vec<u64>,
 }
 
 impl Figures {
-    /// Counts an operation that returned the error, or none.
+    /// Counts an operation and the error that it returned, if any.
     pub(crate) fn count(&mut self, error: Option<&anyhow::Error>) {
         self.operations += 1;
         if let Some(error) = error {
@@ -35,7 +35,7 @@ impl Figures {
         }
     }
 
-    pub(crate) fn took(&mut self, latency: Duration) {
+    pub(crate) fn add_latency(&mut self, latency: Duration) {
         self.latencies
             .push(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
@@ -51,7 +51,7 @@ impl Figures {
         self.latencies.extend(other.latencies);
     }
 
-    /// The latency that this share of the operations did not exceed (nearest rank).
+    /// Returns a percentile of the latencies, by nearest rank.
     pub(crate) fn latency(&self, percent: usize) -> Duration {
         let mut latencies = self.latencies.clone();
         latencies.sort_unstable();
@@ -62,20 +62,20 @@ impl Figures {
         Duration::from_micros(micros.unwrap_or_default())
     }
 
-    /// The errors that were returned most often.
-    pub(crate) fn top_errors(&self, most: usize) -> Vec<(&str, u64)> {
+    /// Returns the `limit` errors that were returned most often.
+    pub(crate) fn top_errors(&self, limit: usize) -> Vec<(&str, u64)> {
         let mut errors: Vec<_> = self
             .errors
             .iter()
             .map(|(message, count)| (message.as_str(), *count))
             .collect();
         errors.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        errors.truncate(most);
+        errors.truncate(limit);
         errors
     }
 }
 
-/// Session ids, plain (22 characters) or hashed (64), would make every message another one.
+/// Replaces session ids, plain (22 characters) or hashed (64), so that equal errors have equal messages.
 fn without_ids(message: &str) -> String {
     let in_id = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let mut plain = String::with_capacity(message.len());
@@ -118,7 +118,7 @@ mod tests {
         let mut figures = Figures::default();
         assert_eq!(figures.latency(99), Duration::ZERO);
         for micros in (1..=200).rev() {
-            figures.took(Duration::from_micros(micros));
+            figures.add_latency(Duration::from_micros(micros));
         }
         assert_eq!(figures.latency(99), Duration::from_micros(198));
         assert_eq!(figures.latency(100), Duration::from_micros(200));

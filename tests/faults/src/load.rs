@@ -1,4 +1,4 @@
-//! What do the visitors of a store do, and what do they find afterwards?
+//! Puts a load on a store, and checks what it kept.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,55 +10,77 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::figures::Figures;
-use crate::subject::{Id, LIFE, Subject};
+use crate::subject::{IDLE_TIMEOUT, Id, Subject};
 
-/// A visitor who got an error comes back after this. Without it, a store that fails at once would
-/// fail more often in the same time than one that waits.
+/// How long a visitor waits after an error. Without it, a store that returns an error at once would fail
+/// more often in the same time than one that waits.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(20);
 
-/// Between two prunes of one task there is time for something to expire.
+/// How long a task waits between two prunes, so that sessions can expire.
 const PAUSE_AFTER_PRUNE: Duration = Duration::from_millis(10);
 
-/// After this many rounds a visitor leaves and another one, with a new session, comes.
+/// After this many rounds, a visitor continues with a new session.
 const ROUNDS_PER_SESSION: u64 = 20;
 
-/// How often a session is looked for at the end, a [`LAST_LOOK_PAUSE`] apart, before an error
-/// means that it cannot be loaded.
-const LAST_LOOKS: u32 = 100;
-const LAST_LOOK_PAUSE: Duration = Duration::from_millis(100);
+/// How often the final load of a session is tried, with a [`FINAL_LOAD_PAUSE`] after each error, before
+/// the session counts as lost.
+const FINAL_LOAD_ATTEMPTS: u32 = 100;
+const FINAL_LOAD_PAUSE: Duration = Duration::from_millis(100);
 
-/// How many tasks do what.
+/// The tasks that use a store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
-    /// Each with a session of its own at a time: load it, save it with its count plus one, again.
+    /// Tasks that load their session and save it with its count plus one, in a loop.
     pub(crate) visitors: usize,
-    /// Whether each of their rounds also creates a session that has expired at once.
-    pub(crate) expiring: bool,
-    /// Each pruning in a loop.
+    /// Whether each round of a visitor also creates a session that is already expired.
+    pub(crate) creates_expired: bool,
+    /// Tasks that prune in a loop.
     pub(crate) pruners: usize,
 }
 
-/// A session, and what the store has promised about it.
+/// A session, and what the store has confirmed about it.
 #[derive(Debug)]
 struct Session {
     id: Id,
-    /// The count of the last save that succeeded.
-    acknowledged: u64,
+    /// The count of the last successful save.
+    saved: u64,
     was_missing: bool,
     was_stale: bool,
 }
 
 impl Session {
-    fn look(&mut self, found: Option<u64>) {
+    /// Compares the count that a load found with the last successful save.
+    fn check(&mut self, found: Option<u64>) {
         match found {
             None => self.was_missing = true,
-            Some(count) => self.was_stale |= count < self.acknowledged,
+            Some(count) => self.was_stale |= count < self.saved,
         }
     }
 }
 
 impl Load {
-    /// Puts the load on a store for as long as `fault` takes, then loads every session once more.
+    /// Sixteen visitors, and nothing that expires.
+    pub(crate) const VISITORS: Self = Self {
+        visitors: 16,
+        creates_expired: false,
+        pruners: 0,
+    };
+
+    /// Puts the load on a store for `time`, then loads every session once more.
+    pub(crate) async fn run_for(
+        self,
+        subject: &Arc<dyn Subject>,
+        time: Duration,
+    ) -> Result<Figures> {
+        let wait = async {
+            sleep(time).await;
+            Ok(())
+        };
+        let (figures, ()) = self.run(subject, wait).await?;
+        Ok(figures)
+    }
+
+    /// Puts the load on a store until `fault` is done, then loads every session once more.
     pub(crate) async fn run<T>(
         self,
         subject: &Arc<dyn Subject>,
@@ -68,35 +90,35 @@ impl Load {
         let mut tasks = JoinSet::new();
         for _ in 0..self.visitors {
             let visitor = Visitor::new(Arc::clone(subject));
-            tasks.spawn(visitor.run(self.expiring, Arc::clone(&is_over)));
+            tasks.spawn(visitor.run(self.creates_expired, Arc::clone(&is_over)));
         }
         for _ in 0..self.pruners {
             tasks.spawn(prune(Arc::clone(subject), Arc::clone(&is_over)));
         }
-        let fault = fault.await?;
+        let outcome = fault.await?;
         is_over.store(true, Ordering::Relaxed);
         let mut figures = Figures::default();
         let mut sessions = Vec::new();
         while let Some(done) = tasks.join_next().await {
-            let (part, left) = done?;
-            figures.add(part);
-            sessions.extend(left);
+            let (task_figures, task_sessions) = done?;
+            figures.add(task_figures);
+            sessions.extend(task_sessions);
         }
         for mut session in sessions {
-            session.look(last_look(subject, session.id).await);
+            session.check(final_load(subject, session.id).await);
             figures.lost += u64::from(session.was_missing);
             figures.stale += u64::from(session.was_stale);
         }
-        Ok((figures, fault))
+        Ok((figures, outcome))
     }
 }
 
-async fn last_look(subject: &Arc<dyn Subject>, id: Id) -> Option<u64> {
-    for _ in 0..LAST_LOOKS {
+async fn final_load(subject: &Arc<dyn Subject>, id: Id) -> Option<u64> {
+    for _ in 0..FINAL_LOAD_ATTEMPTS {
         if let Ok(found) = subject.load(id).await {
             return found;
         }
-        sleep(LAST_LOOK_PAUSE).await;
+        sleep(FINAL_LOAD_PAUSE).await;
     }
     None
 }
@@ -110,7 +132,7 @@ async fn prune(subject: Arc<dyn Subject>, is_over: Arc<AtomicBool>) -> (Figures,
     (figures, Vec::new())
 }
 
-/// One task's visitors, one after the other.
+/// A task that uses one session after the other.
 struct Visitor {
     subject: Arc<dyn Subject>,
     figures: Figures,
@@ -126,64 +148,71 @@ impl Visitor {
         }
     }
 
-    async fn run(mut self, expiring: bool, is_over: Arc<AtomicBool>) -> (Figures, Vec<Session>) {
+    async fn run(
+        mut self,
+        creates_expired: bool,
+        is_over: Arc<AtomicBool>,
+    ) -> (Figures, Vec<Session>) {
         let mut current = None;
         let mut rounds = 0;
         while !is_over.load(Ordering::Relaxed) {
             current = match current {
                 Some(session) => self.round(session).await,
-                None => self.begin().await,
+                None => self.create().await,
             };
             rounds += 1;
             if rounds % ROUNDS_PER_SESSION == 0 {
                 self.sessions.extend(current.take());
             }
-            if expiring {
-                self.leave_expired().await;
+            if creates_expired {
+                self.create_expired().await;
             }
         }
         self.sessions.extend(current);
         (self.figures, self.sessions)
     }
 
-    async fn begin(&mut self) -> Option<Session> {
+    async fn create(&mut self) -> Option<Session> {
         let subject = Arc::clone(&self.subject);
-        let id = self.time(subject.create(end())).await?;
+        let id = self.time(subject.create(expires_at())).await?;
         Some(Session {
             id,
-            acknowledged: 0,
+            saved: 0,
             was_missing: false,
             was_stale: false,
         })
     }
 
-    /// Returns the session unless it is missing: then the visitor needs another one.
+    /// Loads and saves the session. Returns it unless it is missing.
     async fn round(&mut self, mut session: Session) -> Option<Session> {
         let subject = Arc::clone(&self.subject);
         let Some(found) = self.time(subject.load(session.id)).await else {
             return Some(session);
         };
-        session.look(found);
+        session.check(found);
         let Some(count) = found.map(|count| count + 1) else {
             self.sessions.push(session);
             return None;
         };
-        if let Some(()) = self.time(subject.save(session.id, count, end())).await {
-            session.acknowledged = count;
+        if let Some(()) = self
+            .time(subject.save(session.id, count, expires_at()))
+            .await
+        {
+            session.saved = count;
         }
         Some(session)
     }
 
-    async fn leave_expired(&mut self) {
+    async fn create_expired(&mut self) {
         let subject = Arc::clone(&self.subject);
         self.time(subject.create(OffsetDateTime::now_utc())).await;
     }
 
-    /// Counts and times an operation; returns what it returned if that is no error.
+    /// Counts and times an operation, and returns its value if it succeeded.
     async fn time<T>(&mut self, operation: impl Future<Output = Result<T>>) -> Option<T> {
         let start = Instant::now();
         let outcome = operation.await;
-        self.figures.took(start.elapsed());
+        self.figures.add_latency(start.elapsed());
         self.figures.count(outcome.as_ref().err());
         if outcome.is_err() {
             sleep(PAUSE_AFTER_ERROR).await;
@@ -192,9 +221,9 @@ impl Visitor {
     }
 }
 
-/// When a session ends that is created or saved now.
-fn end() -> OffsetDateTime {
-    OffsetDateTime::now_utc() + LIFE
+/// Returns the expiry of a session that is written now.
+fn expires_at() -> OffsetDateTime {
+    OffsetDateTime::now_utc() + IDLE_TIMEOUT
 }
 
 #[cfg(test)]
@@ -212,24 +241,24 @@ mod tests {
     use crate::figures::Figures;
     use crate::subject::{Id, Subject};
 
-    /// What a store does wrong with a session's tenth save; a session is left after twenty rounds.
+    /// What a store does wrong with each tenth save of a session.
     #[derive(Clone, Copy)]
-    enum Wrong {
-        Nothing,
-        Refuse,
-        Forget,
-        Lose,
+    enum Defect {
+        None,
+        ReturnsError,
+        IgnoresSave,
+        DeletesSession,
     }
 
     struct InMemory {
-        wrong: Wrong,
+        defect: Defect,
         calls: AtomicU64,
         sessions: Mutex<HashMap<Id, u64>>,
     }
 
     #[async_trait]
     impl Subject for InMemory {
-        async fn create(&self, _end: OffsetDateTime) -> Result<Id> {
+        async fn create(&self, _expires_at: OffsetDateTime) -> Result<Id> {
             let id = Id::from(self.calls.fetch_add(1, Ordering::Relaxed));
             let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
             sessions.insert(id, 0);
@@ -242,12 +271,12 @@ mod tests {
             Ok(sessions.get(&id).copied())
         }
 
-        async fn save(&self, id: Id, count: u64, _end: OffsetDateTime) -> Result<()> {
+        async fn save(&self, id: Id, count: u64, _expires_at: OffsetDateTime) -> Result<()> {
             let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-            match self.wrong {
-                Wrong::Refuse if count.is_multiple_of(10) => bail!("refused"),
-                Wrong::Forget if count.is_multiple_of(10) => {}
-                Wrong::Lose if count.is_multiple_of(10) => drop(sessions.remove(&id)),
+            match self.defect {
+                Defect::ReturnsError if count.is_multiple_of(10) => bail!("refused"),
+                Defect::IgnoresSave if count.is_multiple_of(10) => {}
+                Defect::DeletesSession if count.is_multiple_of(10) => drop(sessions.remove(&id)),
                 _ => drop(sessions.insert(id, count)),
             }
             Ok(())
@@ -258,36 +287,33 @@ mod tests {
         }
     }
 
-    async fn figures(wrong: Wrong) -> Figures {
+    async fn figures(defect: Defect) -> Figures {
         let subject: Arc<dyn Subject> = Arc::new(InMemory {
-            wrong,
+            defect,
             calls: AtomicU64::default(),
             sessions: Mutex::default(),
         });
         let load = Load {
             visitors: 2,
-            expiring: false,
+            creates_expired: false,
             pruners: 1,
         };
-        let over = async {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            Ok(())
-        };
-        load.run(&subject, over).await.unwrap().0
+        let time = Duration::from_millis(500);
+        load.run_for(&subject, time).await.unwrap()
     }
 
     #[tokio::test]
-    async fn each_fault_is_counted_as_what_it_is() {
+    async fn each_defect_is_counted_as_what_it_is() {
         let figures_of = |figures: &Figures| {
             [figures.failed, figures.lost, figures.stale].map(|count| count > 0)
         };
-        for (wrong, counted) in [
-            (Wrong::Nothing, [false, false, false]),
-            (Wrong::Refuse, [true, false, false]),
-            (Wrong::Forget, [false, false, true]),
-            (Wrong::Lose, [false, true, false]),
+        for (defect, counted) in [
+            (Defect::None, [false, false, false]),
+            (Defect::ReturnsError, [true, false, false]),
+            (Defect::IgnoresSave, [false, false, true]),
+            (Defect::DeletesSession, [false, true, false]),
         ] {
-            let figures = figures(wrong).await;
+            let figures = figures(defect).await;
             assert!(figures.operations > 100);
             assert_eq!(figures_of(&figures), counted);
         }

@@ -1,5 +1,5 @@
-//! What do faults cost: how much fails, and how much is lost, with session-store and with
-//! tower-sessions-sqlx-store?
+//! Injects faults into the databases of session-store and tower-sessions-sqlx-store, and compares how much
+//! fails and how much is lost.
 
 mod arguments;
 mod figures;
@@ -25,7 +25,7 @@ use crate::table::Row;
 async fn main() -> Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     let work = work(Arguments::parse(std::env::args().skip(1))?);
-    // However this program ends, its servers and processes end with it, for they are dropped.
+    // The servers and processes of this program end when they are dropped, so signals are handled here.
     tokio::select! {
         done = work => done,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
 async fn work(arguments: Arguments) -> Result<()> {
     match arguments {
         Arguments::Help => print!("{USAGE}"),
-        Arguments::Part(arguments) => sqlite::part(&arguments).await?,
+        Arguments::SqliteWorker(arguments) => sqlite::work(&arguments).await?,
         Arguments::Run { time, scenarios } => run(time, scenarios).await?,
     }
     Ok(())
@@ -58,20 +58,20 @@ async fn run(time: Duration, scenarios: Vec<Scenario>) -> Result<()> {
 
     let mut rows = Vec::new();
     for (turn, scenario) in scenarios.into_iter().enumerate() {
-        let mut of_scenario = Vec::new();
+        let mut scenario_rows = Vec::new();
         for store in order(turn) {
             eprintln!("{scenario}: {store}");
             let server = servers
                 .iter_mut()
                 .find(|server| Some(server.kind()) == scenario.server());
-            of_scenario.push(Row {
+            scenario_rows.push(Row {
                 scenario,
                 store,
                 outcome: scenario.run(store, server, time).await?,
             });
         }
-        of_scenario.sort_by_key(|row| row.store != Store::Ours);
-        rows.append(&mut of_scenario);
+        scenario_rows.sort_by_key(|row| row.store != Store::Ours);
+        rows.append(&mut scenario_rows);
     }
     table::print(&rows);
     for server in &mut servers {
@@ -80,11 +80,12 @@ async fn run(time: Duration, scenarios: Vec<Scenario>) -> Result<()> {
     Ok(())
 }
 
-/// Who is first takes turns: a machine or a server may be faster when it is cold, or warm.
+/// Returns the stores, with a different one first each turn, because a machine or a server may be faster
+/// when it is cold, or when it is warm.
 fn order(turn: usize) -> [Store; 2] {
     if turn.is_multiple_of(2) {
-        [Store::Ours, Store::Peer]
+        [Store::Ours, Store::SqlxStore]
     } else {
-        [Store::Peer, Store::Ours]
+        [Store::SqlxStore, Store::Ours]
     }
 }

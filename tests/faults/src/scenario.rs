@@ -1,4 +1,4 @@
-//! The faults, one by one, and on which database each is put.
+//! The scenarios: a fault, and the database that it is injected into.
 
 pub(crate) mod kill;
 pub(crate) mod prune;
@@ -14,10 +14,10 @@ use crate::figures::Figures;
 use crate::servers::{Kind, Server};
 use crate::subject::Store;
 
-/// What came of a scenario.
+/// The result of a scenario.
 pub(crate) struct Outcome {
     pub(crate) figures: Figures,
-    /// What was done to the database, for the notes under the table.
+    /// What was done to the database, for the note under the table.
     pub(crate) fault: String,
 }
 
@@ -43,7 +43,7 @@ impl Scenario {
         Self::Prune,
     ];
 
-    /// What `--only` calls it.
+    /// Returns its name in `--only`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Kill(_) => "kill",
@@ -53,7 +53,7 @@ impl Scenario {
         }
     }
 
-    /// Where it takes place; SQLite has no server.
+    /// Returns the server that it needs. SQLite has none.
     pub(crate) fn server(self) -> Option<Kind> {
         match self {
             Self::Kill(kind) | Self::Restart(kind) => Some(kind),
@@ -62,7 +62,7 @@ impl Scenario {
         }
     }
 
-    /// Runs it on a server of its kind.
+    /// Runs it with one store. `server` is of the kind that [`server`](Self::server) returns.
     pub(crate) async fn run(
         self,
         store: Store,
@@ -74,12 +74,12 @@ impl Scenario {
             (Self::Restart(_), Some(server)) => restart::run(store, server, time).await,
             (Self::Prune, Some(server)) => prune::run(store, server, time).await,
             (Self::Sqlite, _) => sqlite::run(store, time).await,
-            (_, None) => anyhow::bail!("{self} needs a server"),
+            (_, None) => anyhow::bail!("missing server for {self}"),
         }
     }
 
-    /// A database for this scenario and store alone.
-    pub(crate) async fn database(self, store: Store, server: &Server) -> Result<String> {
+    /// Creates a database for this scenario and store, and returns its URL.
+    pub(crate) async fn create_database(self, store: Store, server: &Server) -> Result<String> {
         let name = format!("{}_{store:?}", self.name()).to_lowercase();
         server.create_database(&name).await
     }

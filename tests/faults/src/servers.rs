@@ -1,4 +1,4 @@
-//! Throw-away database servers: how each is set up, started, stopped and started again.
+//! Sets up, starts and restarts temporary database servers.
 
 use std::fmt;
 use std::fs::File;
@@ -13,13 +13,13 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-/// How long a server may take to answer after its start.
+/// The maximum time between a server's start and its first answer.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
-/// How long a server may take to stop.
+/// The maximum time that a server takes to stop.
 const STOP_LIMIT: Duration = Duration::from_mins(1);
 
-/// PostgreSQL refuses to run as root.
+/// Runs a server as an unprivileged user, because PostgreSQL refuses to run as root.
 const UNPRIVILEGED: [&str; 4] = [
     "setpriv",
     "--reuid=nobody",
@@ -42,10 +42,10 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A running server of one's own, in a temporary folder, on a port of 127.0.0.1 that it keeps.
+/// A running server with its data in a temporary folder, on a port of 127.0.0.1 that a restart keeps.
 ///
-/// Dropped, it is gone. Its durability is off, which costs nothing that counts here: it is always
-/// stopped in good order.
+/// The server and its data are removed on drop. Durability is off: the server is always shut down
+/// properly, so nothing is lost.
 pub(crate) struct Server {
     kind: Kind,
     port: u16,
@@ -64,7 +64,7 @@ impl Server {
                 .status();
             ensure!(chown.await?.success(), "chown failed");
         }
-        // Free now, and likely to stay so.
+        // The port is free now. Another program could take it before the server does, but rarely will.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
@@ -88,8 +88,8 @@ impl Server {
         self.kind
     }
 
-    /// Stops the server in good order, which ends its connections, and starts it again. Returns
-    /// for how long it did not answer.
+    /// Shuts the server down, which closes its connections, and starts it again. Returns how long it was
+    /// unavailable.
     pub(crate) async fn restart(&mut self) -> Result<Duration> {
         let start = Instant::now();
         self.stop().await?;
@@ -102,7 +102,7 @@ impl Server {
     pub(crate) async fn stop(&mut self) -> Result<()> {
         let Some(id) = self.process.id() else {
             bail!(
-                "{} has ended by itself: {}",
+                "{} stopped unexpectedly: {}",
                 self.kind,
                 log(self.home.path())
             );
@@ -113,7 +113,7 @@ impl Server {
         ensure!(signal.await?.success(), "kill failed");
         tokio::time::timeout(STOP_LIMIT, self.process.wait())
             .await
-            .with_context(|| format!("{} does not stop", self.kind))??;
+            .with_context(|| format!("{} did not stop in time", self.kind))??;
         Ok(())
     }
 
@@ -130,7 +130,10 @@ impl Server {
     pub(crate) async fn version(&self) -> Result<String> {
         let admin = self.connect(self.kind.first_database()).await?;
         let version = Statement::from_string(admin.get_database_backend(), self.kind.version());
-        let row = admin.query_one_raw(version).await?.context("no version")?;
+        let row = admin
+            .query_one_raw(version)
+            .await?
+            .context("missing version")?;
         let version = row.try_get_by_index(0)?;
         admin.close().await?;
         Ok(version)
@@ -142,14 +145,14 @@ impl Server {
 
     fn url(&self, database: &str) -> String {
         let Self { kind, port, .. } = self;
-        let user = kind.user();
-        format!("{user}@127.0.0.1:{port}/{database}")
+        let scheme_and_user = kind.scheme_and_user();
+        format!("{scheme_and_user}@127.0.0.1:{port}/{database}")
     }
 
     async fn wait_until_ready(&mut self) -> Result<()> {
         let start = Instant::now();
         loop {
-            // A connection that is refused is tried again by sqlx until it has waited long enough.
+            // sqlx retries a refused connection until the pool's `acquire_timeout`.
             match self.version().await {
                 Ok(_) => return Ok(()),
                 Err(_) if start.elapsed() < START_LIMIT && self.process.try_wait()?.is_none() => {
@@ -157,14 +160,14 @@ impl Server {
                 }
                 Err(error) => {
                     let log = log(self.home.path());
-                    return Err(error.context(format!("{} does not start: {log}", self.kind)));
+                    return Err(error.context(format!("{} did not start: {log}", self.kind)));
                 }
             }
         }
     }
 }
 
-/// One connection to a database, without a pool's patience.
+/// Opens a pool of one connection, with a timeout of one second.
 pub(crate) async fn connect_once(url: &str) -> Result<DatabaseConnection> {
     let mut options = ConnectOptions::new(url);
     options
@@ -174,7 +177,7 @@ pub(crate) async fn connect_once(url: &str) -> Result<DatabaseConnection> {
 }
 
 impl Kind {
-    /// The command that sets up the data of a server.
+    /// Returns the command that creates the data folder.
     fn install(self, home: &Path) -> Result<Vec<String>> {
         let data = data(home);
         Ok(match self {
@@ -196,7 +199,7 @@ impl Kind {
         })
     }
 
-    /// The command that is the server.
+    /// Returns the command that runs the server.
     fn server(self, home: &Path, port: u16) -> Result<Vec<String>> {
         let data = data(home);
         let home = home.display();
@@ -237,7 +240,8 @@ impl Kind {
         })
     }
 
-    /// PostgreSQL's is that of a fast shutdown, which does not wait for its clients.
+    /// Returns the signal that stops the server. PostgreSQL's is that of a fast shutdown, which does not
+    /// wait for clients to disconnect.
     fn stop_signal(self) -> &'static str {
         match self {
             Self::Postgres => "-INT",
@@ -245,14 +249,15 @@ impl Kind {
         }
     }
 
-    fn user(self) -> &'static str {
+    /// Returns the scheme and the user of a URL.
+    fn scheme_and_user(self) -> &'static str {
         match self {
             Self::Postgres => "postgres://postgres",
             Self::MariaDb => "mysql://root",
         }
     }
 
-    /// The database that a new server has.
+    /// Returns a database that every new server has.
     fn first_database(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -260,6 +265,7 @@ impl Kind {
         }
     }
 
+    /// Returns the statement that reads the version.
     fn version(self) -> &'static str {
         match self {
             Self::Postgres => "SELECT current_setting('server_version')",
@@ -272,7 +278,7 @@ fn data(home: &Path) -> String {
     home.join("data").display().to_string()
 }
 
-/// A command whose output goes to the log, as a user who may run a server.
+/// Prepares a command that runs as an unprivileged user and writes its output to the log.
 async fn command(home: &Path, line: Vec<String>) -> Result<Command> {
     let prefix: &[&str] = if is_root().await? { &UNPRIVILEGED } else { &[] };
     let mut words = prefix.iter().map(|word| (*word).to_owned()).chain(line);
@@ -280,7 +286,7 @@ async fn command(home: &Path, line: Vec<String>) -> Result<Command> {
         .create(true)
         .append(true)
         .open(log_file(home))?;
-    let mut command = Command::new(words.next().context("a command without a program")?);
+    let mut command = Command::new(words.next().context("missing program of the command")?);
     command
         .args(words)
         .current_dir(home)
@@ -295,7 +301,7 @@ fn log_file(home: &Path) -> PathBuf {
     home.join("log")
 }
 
-/// The end of what a server has said.
+/// Returns the last lines of a server's log.
 fn log(home: &Path) -> String {
     let log = std::fs::read_to_string(log_file(home)).unwrap_or_default();
     let lines: Vec<_> = log.lines().collect();
@@ -307,7 +313,7 @@ async fn is_root() -> Result<bool> {
     Ok(id.stdout.trim_ascii() == b"0")
 }
 
-/// The first of these programs that is there, in PostgreSQL's own folders too.
+/// Returns the path of the first installed program, also in Debian's folders for PostgreSQL.
 fn find_program(names: &[&str]) -> Result<String> {
     let mut folders: Vec<_> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .chain([PathBuf::from("/usr/sbin")])
@@ -324,7 +330,7 @@ fn find_program(names: &[&str]) -> Result<String> {
         }
     }
     bail!(
-        "none of these is installed: {}; on Debian, apt-get install postgresql mariadb-server",
-        names.join(", ")
+        "cannot find {} (Debian: apt-get install postgresql mariadb-server)",
+        names.join(" or ")
     )
 }

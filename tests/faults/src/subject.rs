@@ -1,44 +1,45 @@
-//! What is asked of a store here, whichever crate it is from.
+//! The interface through which both stores are used.
 
 mod ours;
-mod peer;
+mod sqlx_store;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
+use serde_json::Value;
 use time::OffsetDateTime;
 
-/// How long a session lives that is not to expire here.
-pub(crate) const LIFE: time::Duration = time::Duration::hours(1);
+/// The idle timeout. It is longer than any run, so these sessions stay active.
+pub(crate) const IDLE_TIMEOUT: time::Duration = time::Duration::hours(1);
 
-/// Both stores' pools: this many connections, each for as long as sqlx waits by default. A
-/// connection is tested before it is used, which is the default of both.
+/// The options of both stores' pools. By default, both also test a connection before each use.
 const POOL_CONNECTIONS: u32 = 16;
-const POOL_WAIT: Duration = Duration::from_secs(30);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The session key that each save adds one to.
+/// The session key whose value each save increases by one.
 const COUNT: &str = "count";
 
 /// A session id, as both versions of tower-sessions-core have it.
 pub(crate) type Id = i128;
 
-/// A store under test, by its own implementation of tower-sessions' traits.
+/// A store under test, through its implementation of tower-sessions' traits.
 #[async_trait]
 pub(crate) trait Subject: Send + Sync {
-    /// Creates a session with a count of zero.
-    async fn create(&self, end: OffsetDateTime) -> Result<Id>;
+    /// Creates a session with a count of zero, and returns its id.
+    async fn create(&self, expires_at: OffsetDateTime) -> Result<Id>;
 
-    /// Loads a session's count.
+    /// Loads a session and returns its count.
     async fn load(&self, id: Id) -> Result<Option<u64>>;
 
-    /// Saves a session with this count.
-    async fn save(&self, id: Id, count: u64, end: OffsetDateTime) -> Result<()>;
+    /// Saves a session with a count.
+    async fn save(&self, id: Id, count: u64, expires_at: OffsetDateTime) -> Result<()>;
 
-    /// Deletes the rows of sessions that have expired.
+    /// Deletes the rows of expired sessions.
     async fn prune(&self) -> Result<()>;
 }
 
@@ -46,22 +47,22 @@ pub(crate) trait Subject: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Store {
     Ours,
-    Peer,
+    SqlxStore,
 }
 
-/// Whether a store that can move a session's end on a load does so each time, or hardly ever.
+/// How often our store touches a session on a load. tower-sessions-sqlx-store never does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slide {
+pub(crate) enum Touch {
     Rarely,
-    EachLoad,
+    OnEachLoad,
 }
 
 impl Store {
-    /// Opens the store on a database, by the scheme of its URL, and creates its table if missing.
-    pub(crate) async fn open(self, url: &str, slide: Slide) -> Result<Arc<dyn Subject>> {
+    /// Connects to the database and creates the table if it is missing.
+    pub(crate) async fn open(self, url: &str, touch: Touch) -> Result<Arc<dyn Subject>> {
         match self {
-            Self::Ours => ours::open(url, slide).await,
-            Self::Peer => peer::open(url).await,
+            Self::Ours => ours::open(url, touch).await,
+            Self::SqlxStore => sqlx_store::open(url).await,
         }
     }
 }
@@ -70,7 +71,7 @@ impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Ours => "session-store",
-            Self::Peer => "tower-sessions-sqlx-store",
+            Self::SqlxStore => "tower-sessions-sqlx-store",
         })
     }
 }
@@ -79,12 +80,28 @@ impl FromStr for Store {
     type Err = anyhow::Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        match [Self::Ours, Self::Peer]
+        match [Self::Ours, Self::SqlxStore]
             .into_iter()
             .find(|store| store.to_string() == name)
         {
             Some(store) => Ok(store),
-            None => bail!("no store is called {name}"),
+            None => bail!(
+                "expected {} or {}, found {name}",
+                Self::Ours,
+                Self::SqlxStore
+            ),
         }
     }
+}
+
+/// Returns the data of a session with a count.
+fn data_with_count(count: u64) -> HashMap<String, Value> {
+    HashMap::from([(COUNT.to_owned(), count.into())])
+}
+
+/// Returns the count in a session's data.
+fn count_in(data: &HashMap<String, Value>) -> Result<u64> {
+    data.get(COUNT)
+        .and_then(Value::as_u64)
+        .context("missing count in a loaded session")
 }

@@ -1,4 +1,4 @@
-//! How are the figures printed?
+//! Prints the figures.
 
 use crate::scenario::{Outcome, Scenario};
 use crate::subject::Store;
@@ -16,10 +16,10 @@ const HEADER: [&str; 8] = [
     "longest ms",
 ];
 
-/// The columns from here on hold numbers.
+/// The index of the first column of numbers.
 const FIRST_NUMBER: usize = 2;
 
-/// One store in one scenario.
+/// The result of one store in one scenario.
 pub(crate) struct Row {
     pub(crate) scenario: Scenario,
     pub(crate) store: Store,
@@ -43,7 +43,7 @@ impl Row {
     }
 }
 
-/// A table whose columns line up and which is also Markdown, and a note on each row.
+/// Prints a Markdown table with aligned columns, and below it a note for each row.
 pub(crate) fn print(rows: &[Row]) {
     let cells: Vec<_> = rows.iter().map(Row::cells).collect();
     let mut widths = HEADER.map(str::len);

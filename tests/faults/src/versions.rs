@@ -1,4 +1,4 @@
-//! Which versions do the figures belong to?
+//! The versions of the servers and crates under test.
 
 use anyhow::Result;
 
@@ -13,7 +13,7 @@ const CRATES: [&str; 4] = [
     "sqlx",
 ];
 
-/// The servers and crates that take part, in one line.
+/// Returns the versions of the servers and crates, in one line.
 pub(crate) async fn line(servers: &[Server]) -> Result<String> {
     let mut parts = Vec::new();
     for server in servers {
@@ -25,7 +25,7 @@ pub(crate) async fn line(servers: &[Server]) -> Result<String> {
     Ok(parts.join(", "))
 }
 
-/// The versions of a crate that the lock file has.
+/// Returns the versions of a crate in the lock file.
 fn locked(name: &str) -> Vec<&'static str> {
     let name = format!("name = \"{name}\"");
     let mut lines = LOCK.lines();

@@ -1,8 +1,8 @@
-//! The table of tower-sessions-sqlx-store, shared with that crate itself, as
-//! `session-store/docs/migrations.md` describes it.
+//! Both stores share the table of tower-sessions-sqlx-store, with the entity of the guide's chapter
+//! `session-store/docs/migrations.md`.
 //!
-//! Run it with `tests/with-servers cargo test --manifest-path tests/faults/Cargo.toml`; without servers it
-//! runs on SQLite alone.
+//! Run it with `tests/with-servers cargo test --manifest-path tests/faults/Cargo.toml`. Without servers,
+//! it tests only SQLite.
 
 use std::collections::HashMap;
 
@@ -14,13 +14,13 @@ use time::{Duration, OffsetDateTime};
 use tower_sessions_sqlx_store::sqlx::{MySqlPool, PgPool, SqlitePool};
 use tower_sessions_sqlx_store::{MySqlStore, PostgresStore, SqliteStore};
 
-/// The traits and types of tower-sessions 0.14, which the peer is of.
-mod peers {
+/// The traits and types of tower-sessions 0.14, which tower-sessions-sqlx-store implements.
+mod v0_14 {
     pub(crate) use tower_sessions_core::session::{Id, Record};
     pub(crate) use tower_sessions_core::{ExpiredDeletion, SessionStore};
 }
 
-// Public, as SeaORM writes an entity.
+// `pub`, as in the entity that SeaORM generates.
 #[allow(unreachable_pub)]
 mod whole_record {
     use sea_orm::{DeriveValueType, Value};
@@ -84,11 +84,11 @@ table!(
 async fn on_sqlite_each_reads_what_the_other_writes() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite://{}/s.sqlite?mode=rwc", folder.path().display());
-    let peer = SqliteStore::new(SqlitePool::connect(&url).await?);
-    peer.migrate().await?;
+    let sqlx_store = SqliteStore::new(SqlitePool::connect(&url).await?);
+    sqlx_store.migrate().await?;
     let ours = sqlite::Store::new(Database::connect(&url).await?);
     ours.create_table().await?;
-    share(&ours.with_plain_sid(), &peer).await
+    share(&ours.with_plain_sid(), &sqlx_store).await
 }
 
 #[tokio::test]
@@ -96,11 +96,11 @@ async fn on_postgresql_each_reads_what_the_other_writes() -> Result<()> {
     let Ok(url) = std::env::var("SESSION_STORE_POSTGRES_URL") else {
         return Ok(());
     };
-    let peer = PostgresStore::new(PgPool::connect(&url).await?);
-    peer.migrate().await?;
+    let sqlx_store = PostgresStore::new(PgPool::connect(&url).await?);
+    sqlx_store.migrate().await?;
     let ours = schema::Store::new(Database::connect(&url).await?);
     ours.create_table().await?;
-    share(&ours.with_plain_sid(), &peer).await
+    share(&ours.with_plain_sid(), &sqlx_store).await
 }
 
 #[tokio::test]
@@ -108,13 +108,13 @@ async fn on_mariadb_each_reads_what_the_other_writes() -> Result<()> {
     let Ok(url) = std::env::var("SESSION_STORE_MARIADB_URL") else {
         return Ok(());
     };
-    let peer = MySqlStore::new(MySqlPool::connect(&url).await?);
-    peer.migrate().await?;
-    // The connection's own database is another.
+    let sqlx_store = MySqlStore::new(MySqlPool::connect(&url).await?);
+    sqlx_store.migrate().await?;
+    // The URL names another database than the schema of the entity.
     let ours = schema::Store::new(Database::connect(&url).await?);
     ours.create_table().await?;
     assert!(ours.has_expire_index().await?);
-    share(&ours.with_plain_sid(), &peer).await
+    share(&ours.with_plain_sid(), &sqlx_store).await
 }
 
 fn data(n: u32) -> HashMap<String, Value> {
@@ -122,10 +122,10 @@ fn data(n: u32) -> HashMap<String, Value> {
     HashMap::from([("user_id".into(), json!(n)), ("cart".into(), cart)])
 }
 
-async fn share<M, P>(ours: &SeaOrmStore<M>, peer: &P) -> Result<()>
+async fn share<M, P>(ours: &SeaOrmStore<M>, sqlx_store: &P) -> Result<()>
 where
     M: SessionModel,
-    P: peers::SessionStore + peers::ExpiredDeletion,
+    P: v0_14::SessionStore + v0_14::ExpiredDeletion,
 {
     use tower_sessions::SessionStore as _;
 
@@ -133,62 +133,69 @@ where
     let microseconds = i64::from(now.microsecond());
     let now = now.replace_nanosecond(0)? + Duration::microseconds(microseconds);
 
-    // The peer's session: loaded, changed by us, and read by the peer again.
-    let mut record = peers::Record {
-        id: peers::Id::default(),
+    // tower-sessions-sqlx-store creates a session, we load and save it, and it loads the change.
+    let mut record = v0_14::Record {
+        id: v0_14::Id::default(),
         data: data(1),
         expiry_date: now + Duration::HOUR,
     };
-    peer.create(&mut record).await?;
+    sqlx_store.create(&mut record).await?;
     let id = tower_sessions::session::Id(record.id.0);
     let mut loaded = ours
         .load(&id)
         .await?
-        .context("the peer's session is gone")?;
+        .context("our store does not find the other's session")?;
     assert_eq!(loaded.data, record.data);
     assert_eq!(loaded.expiry_date, record.expiry_date);
     loaded.data.insert("seen".into(), json!(true));
     ours.save(&loaded).await?;
-    let read = peer.load(&record.id).await?.context("gone for the peer")?;
+    let read = sqlx_store
+        .load(&record.id)
+        .await?
+        .context("tower-sessions-sqlx-store does not find its session")?;
     assert_eq!(read.id, record.id);
     assert_eq!(read.data, loaded.data);
     assert_eq!(read.expiry_date, loaded.expiry_date);
 
-    // Ours: loaded, changed and deleted by the peer.
+    // We create a session, tower-sessions-sqlx-store loads and saves it, we load the change, and it
+    // deletes the session.
     let mut record = tower_sessions::session::Record {
         id: tower_sessions::session::Id::default(),
         data: data(2),
         expiry_date: now + Duration::HOUR,
     };
     ours.create(&mut record).await?;
-    let id = peers::Id(record.id.0);
-    let mut read = peer.load(&id).await?.context("ours is gone for the peer")?;
+    let id = v0_14::Id(record.id.0);
+    let mut read = sqlx_store
+        .load(&id)
+        .await?
+        .context("tower-sessions-sqlx-store does not find our session")?;
     assert_eq!(read.data, record.data);
     read.data.insert("seen".into(), json!(true));
-    peer.save(&read).await?;
-    let loaded = ours.load(&record.id).await?.context("ours is gone")?;
+    sqlx_store.save(&read).await?;
+    let loaded = ours
+        .load(&record.id)
+        .await?
+        .context("our store does not find its session")?;
     assert_eq!(loaded.data, read.data);
-    peer.delete(&id).await?;
+    sqlx_store.delete(&id).await?;
     assert_eq!(ours.load(&record.id).await?, None);
 
-    // Each prunes what the other wrote, and leaves what lives.
-    for by_peer in [true, false] {
-        let mut ended = record.clone();
-        ended.id = tower_sessions::session::Id::default();
-        ended.expiry_date = now - Duration::HOUR;
-        peer.save(&peers::Record {
-            id: peers::Id(ended.id.0),
-            data: ended.data.clone(),
-            expiry_date: ended.expiry_date,
-        })
-        .await?;
-        if by_peer {
-            peer.delete_expired().await?;
-            assert_eq!(ours.prune().await?, 0);
-        } else {
-            assert_eq!(ours.prune().await?, 1);
-        }
-    }
+    // Each prunes an expired session that the other wrote, and keeps the active one.
+    let mut expired = record.clone();
+    expired.id = tower_sessions::session::Id::default();
+    expired.expiry_date = now - Duration::HOUR;
+    ours.create(&mut expired).await?;
+    sqlx_store.delete_expired().await?;
+    assert_eq!(ours.prune().await?, 0);
+
+    let expired = v0_14::Record {
+        id: v0_14::Id::default(),
+        data: expired.data,
+        expiry_date: expired.expiry_date,
+    };
+    sqlx_store.save(&expired).await?;
+    assert_eq!(ours.prune().await?, 1);
     assert_eq!(ours.count().await?, 1);
     Ok(())
 }

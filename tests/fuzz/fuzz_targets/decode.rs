@@ -1,4 +1,4 @@
-//! What is in a damaged row is an error that does not quote it, and never a panic.
+//! Decoding any bytes never panics, and its error does not quote them.
 
 #![no_main]
 
@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use session_store::SessColumn;
 
-/// Everything that such an error says, but for the numbers of a line and a column.
+/// Every message of such an error, without the numbers of the line and column.
 const MESSAGES: [&str; 4] = [
     "expected a JSON object",
     "expected a JSON object (line , column )",

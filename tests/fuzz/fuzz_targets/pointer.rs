@@ -1,4 +1,4 @@
-//! A JSON pointer into the session data leads where serde_json's own leads in the same object.
+//! A JSON pointer finds the same value in session data as serde_json's `pointer` in the same object.
 
 #![no_main]
 
@@ -12,12 +12,16 @@ use tower_sessions::session::Id;
 
 fuzz_target!(|input: (&str, &str)| {
     let (json, pointer) = input;
-    // The derive refuses a pointer that does not begin with a slash.
-    let Ok(object @ Value::Object(_)) = serde_json::from_str::<Value>(json) else { return };
+    // The derive rejects a pointer that does not begin with a slash.
+    let Ok(object @ Value::Object(_)) = serde_json::from_str::<Value>(json) else {
+        return;
+    };
     if !pointer.starts_with('/') {
         return;
     }
-    let Value::Object(map) = object.clone() else { return };
+    let Value::Object(map) = object.clone() else {
+        return;
+    };
     let data = map.into_iter().collect();
     let session = SessionRef::new(&Id(1), &data, OffsetDateTime::UNIX_EPOCH);
     let extra = Extra {
@@ -28,6 +32,6 @@ fuzz_target!(|input: (&str, &str)| {
     match (extra.read::<Value>(&session, None), object.pointer(pointer)) {
         (Ok(ActiveValue::Set(found)), Some(expected)) => assert_eq!(&found, expected),
         (Err(_), None) => {}
-        (found, expected) => panic!("{pointer}: {found:?} instead of {expected:?}"),
+        (found, expected) => panic!("{pointer}: expected {expected:?}, found {found:?}"),
     }
 });

@@ -1,4 +1,4 @@
-//! What does a store do when the connections of its pool are killed, all of them, again and again?
+//! Kills every connection of a store's pool, repeatedly.
 
 use std::time::{Duration, Instant};
 
@@ -9,34 +9,30 @@ use tokio::time::sleep;
 use super::{Outcome, Scenario};
 use crate::load::Load;
 use crate::servers::{Kind, Server, connect_once};
-use crate::subject::{Slide, Store};
+use crate::subject::{Store, Touch};
 
-const EVERY: Duration = Duration::from_millis(200);
-
-const LOAD: Load = Load {
-    visitors: 16,
-    expiring: false,
-    pruners: 0,
-};
+const INTERVAL: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(store: Store, server: &Server, time: Duration) -> Result<Outcome> {
     let kind = server.kind();
-    let url = Scenario::Kill(kind).database(store, server).await?;
-    let subject = store.open(&url, Slide::Rarely).await?;
+    let url = Scenario::Kill(kind).create_database(store, server).await?;
+    let subject = store.open(&url, Touch::Rarely).await?;
     let admin = connect_once(&url).await?;
-    let (figures, killed) = LOAD.run(&subject, kill(kind, &admin, time)).await?;
+    let (figures, killed) = Load::VISITORS
+        .run(&subject, kill(kind, &admin, time))
+        .await?;
     Ok(Outcome {
         figures,
         fault: format!("{killed} connections killed"),
     })
 }
 
-/// Kills every connection to the database but this one, until the time is over.
+/// Kills every connection to the database except this one, until `time` is over. Returns their number.
 async fn kill(kind: Kind, admin: &DatabaseConnection, time: Duration) -> Result<i64> {
     let start = Instant::now();
     let mut killed = 0;
     while start.elapsed() < time {
-        sleep(EVERY).await;
+        sleep(INTERVAL).await;
         killed += match kind {
             Kind::Postgres => kill_postgres(admin).await?,
             Kind::MariaDb => kill_mariadb(admin).await?,
@@ -60,7 +56,7 @@ async fn kill_mariadb(admin: &DatabaseConnection) -> Result<i64> {
     let mut killed = 0;
     for row in admin.query_all_raw(others).await? {
         let id: i64 = row.try_get_by_index(0)?;
-        // One that has gone meanwhile cannot be killed.
+        // Fails if the connection was closed meanwhile.
         let kill = admin.execute_unprepared(&format!("KILL {id}")).await;
         killed += i64::from(kill.is_ok());
     }

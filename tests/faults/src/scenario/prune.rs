@@ -1,31 +1,25 @@
-//! What does pruning do to those who create, load and save at the same time?
+//! Prunes while sessions are created, loaded and saved.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::time::sleep;
 
 use super::{Outcome, Scenario};
 use crate::load::Load;
 use crate::servers::Server;
-use crate::subject::{Slide, Store};
+use crate::subject::{Store, Touch};
 
 const LOAD: Load = Load {
-    visitors: 16,
-    expiring: true,
+    creates_expired: true,
     pruners: 2,
+    ..Load::VISITORS
 };
 
 pub(crate) async fn run(store: Store, server: &Server, time: Duration) -> Result<Outcome> {
-    let url = Scenario::Prune.database(store, server).await?;
-    let subject = store.open(&url, Slide::EachLoad).await?;
-    let over = async {
-        sleep(time).await;
-        Ok(())
-    };
-    let (figures, ()) = LOAD.run(&subject, over).await?;
+    let url = Scenario::Prune.create_database(store, server).await?;
+    let subject = store.open(&url, Touch::OnEachLoad).await?;
     Ok(Outcome {
-        figures,
+        figures: LOAD.run_for(&subject, time).await?,
         fault: format!("{} tasks pruned, at REPEATABLE READ", LOAD.pruners),
     })
 }

@@ -1,4 +1,4 @@
-//! What does a store do when its server is restarted under load?
+//! Restarts the server under load.
 
 use std::time::Duration;
 
@@ -8,28 +8,22 @@ use tokio::time::sleep;
 use super::{Outcome, Scenario};
 use crate::load::Load;
 use crate::servers::Server;
-use crate::subject::{Slide, Store};
-
-const LOAD: Load = Load {
-    visitors: 16,
-    expiring: false,
-    pruners: 0,
-};
+use crate::subject::{Store, Touch};
 
 pub(crate) async fn run(store: Store, server: &mut Server, time: Duration) -> Result<Outcome> {
     let url = Scenario::Restart(server.kind())
-        .database(store, server)
+        .create_database(store, server)
         .await?;
-    let subject = store.open(&url, Slide::Rarely).await?;
+    let subject = store.open(&url, Touch::Rarely).await?;
     let fault = async {
         sleep(time / 2).await;
-        let away = server.restart().await?;
+        let downtime = server.restart().await?;
         sleep(time / 2).await;
-        Ok(away)
+        Ok(downtime)
     };
-    let (figures, away) = LOAD.run(&subject, fault).await?;
+    let (figures, downtime) = Load::VISITORS.run(&subject, fault).await?;
     Ok(Outcome {
         figures,
-        fault: format!("restarted, away for {} ms", away.as_millis()),
+        fault: format!("restarted, unavailable for {} ms", downtime.as_millis()),
     })
 }

@@ -1,9 +1,8 @@
-//! What is this repository's store as a subject?
+//! This repository's store.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use async_trait::async_trait;
 use sea_orm::sqlx::sqlite::SqliteJournalMode;
 use sea_orm::{ConnectOptions, Database};
@@ -11,7 +10,9 @@ use time::OffsetDateTime;
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id as SessionId, Record};
 
-use super::{COUNT, Id, LIFE, POOL_CONNECTIONS, POOL_WAIT, Slide, Subject};
+use super::{
+    ACQUIRE_TIMEOUT, IDLE_TIMEOUT, Id, POOL_CONNECTIONS, Subject, Touch, count_in, data_with_count,
+};
 
 mod session {
     use sea_orm::entity::prelude::*;
@@ -34,46 +35,44 @@ mod session {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-pub(super) async fn open(url: &str, slide: Slide) -> Result<Arc<dyn Subject>> {
+pub(super) async fn open(url: &str, touch: Touch) -> Result<Arc<dyn Subject>> {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(POOL_CONNECTIONS)
-        .acquire_timeout(POOL_WAIT)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .map_sqlx_sqlite_opts(|options| options.journal_mode(SqliteJournalMode::Wal));
-    let mut store = session::Store::new(Database::connect(options).await?).with_idle_timeout(LIFE);
-    if slide == Slide::EachLoad {
+    let db = Database::connect(options).await?;
+    let mut store = session::Store::new(db).with_idle_timeout(IDLE_TIMEOUT);
+    if touch == Touch::OnEachLoad {
         store = store.with_touch_after(time::Duration::ZERO);
     }
     store.create_table().await?;
     Ok(Arc::new(store))
 }
 
-fn record(id: SessionId, count: u64, end: OffsetDateTime) -> Record {
+fn record(id: SessionId, count: u64, expires_at: OffsetDateTime) -> Record {
     Record {
         id,
-        data: HashMap::from([(COUNT.to_owned(), count.into())]),
-        expiry_date: end,
+        data: data_with_count(count),
+        expiry_date: expires_at,
     }
 }
 
 #[async_trait]
 impl Subject for session::Store {
-    async fn create(&self, end: OffsetDateTime) -> Result<Id> {
-        let mut record = record(SessionId::default(), 0, end);
+    async fn create(&self, expires_at: OffsetDateTime) -> Result<Id> {
+        let mut record = record(SessionId::default(), 0, expires_at);
         SessionStore::create(self, &mut record).await?;
         Ok(record.id.0)
     }
 
     async fn load(&self, id: Id) -> Result<Option<u64>> {
-        let Some(record) = SessionStore::load(self, &SessionId(id)).await? else {
-            return Ok(None);
-        };
-        let count = record.data.get(COUNT).and_then(serde_json::Value::as_u64);
-        Ok(Some(count.context("a session came back without its data")?))
+        let record = SessionStore::load(self, &SessionId(id)).await?;
+        record.map(|record| count_in(&record.data)).transpose()
     }
 
-    async fn save(&self, id: Id, count: u64, end: OffsetDateTime) -> Result<()> {
-        Ok(SessionStore::save(self, &record(SessionId(id), count, end)).await?)
+    async fn save(&self, id: Id, count: u64, expires_at: OffsetDateTime) -> Result<()> {
+        Ok(SessionStore::save(self, &record(SessionId(id), count, expires_at)).await?)
     }
 
     async fn prune(&self) -> Result<()> {

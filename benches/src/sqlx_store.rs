@@ -1,4 +1,4 @@
-//! tower-sessions-sqlx-store, as its README sets it up.
+//! tower-sessions-sqlx-store, set up as its README says.
 
 use anyhow::{Context, Result};
 use tower_sessions_core::session::{Id, Record};
@@ -6,17 +6,17 @@ use tower_sessions_core::{ExpiredDeletion, SessionStore};
 use tower_sessions_sqlx_store::sqlx::{MySqlPool, PgPool, SqlitePool};
 use tower_sessions_sqlx_store::{MySqlStore, PostgresStore, SqliteStore};
 
-use crate::subject::{Data, Subject, end};
+use crate::subject::{Data, Subject, expires_at};
 
-macro_rules! peer {
-    ($store:ident, $pool:ident, $open:ident, $clear:literal) => {
+macro_rules! sqlx_store {
+    ($name:ident, $store:ident, $pool:ident, $clear:literal) => {
         #[derive(Clone)]
-        pub struct $open {
+        pub struct $name {
             pub store: $store,
             pub pool: $pool,
         }
 
-        impl Subject for $open {
+        impl Subject for $name {
             type Key = Id;
 
             async fn create(&self, data: &Data) -> Result<Id> {
@@ -26,7 +26,7 @@ macro_rules! peer {
             }
 
             async fn load(&self, id: &Id) -> Result<()> {
-                self.store.load(id).await?.context("no session")?;
+                self.store.load(id).await?.context("missing session")?;
                 Ok(())
             }
 
@@ -39,7 +39,7 @@ macro_rules! peer {
             }
 
             async fn touch(&self, _: &Id) -> Result<()> {
-                anyhow::bail!("the peer has no touch")
+                anyhow::bail!("tower-sessions-sqlx-store has no touch")
             }
 
             async fn prune(&self) -> Result<()> {
@@ -56,28 +56,30 @@ macro_rules! peer {
     };
 }
 
-peer!(
+sqlx_store!(
+    Sqlite,
     SqliteStore,
     SqlitePool,
-    Sqlite,
     "DELETE FROM tower_sessions"
 );
-peer!(
+sqlx_store!(
+    Postgres,
     PostgresStore,
     PgPool,
-    Postgres,
     "TRUNCATE tower_sessions.session"
 );
-peer!(
+sqlx_store!(
+    MySql,
     MySqlStore,
     MySqlPool,
-    MySql,
     "TRUNCATE tower_sessions.session"
 );
 
+/// Connects and creates the table.
+///
 /// # Errors
 ///
-/// The database cannot be reached.
+/// Returns an error if the database cannot be reached.
 pub async fn sqlite(url: &str) -> Result<Sqlite> {
     let pool = SqlitePool::connect(url).await?;
     let store = SqliteStore::new(pool.clone());
@@ -85,9 +87,11 @@ pub async fn sqlite(url: &str) -> Result<Sqlite> {
     Ok(Sqlite { store, pool })
 }
 
+/// Connects and creates the table.
+///
 /// # Errors
 ///
-/// The database cannot be reached.
+/// Returns an error if the database cannot be reached.
 pub async fn postgres(url: &str) -> Result<Postgres> {
     let pool = PgPool::connect(url).await?;
     let store = PostgresStore::new(pool.clone());
@@ -95,9 +99,11 @@ pub async fn postgres(url: &str) -> Result<Postgres> {
     Ok(Postgres { store, pool })
 }
 
+/// Connects and creates the table.
+///
 /// # Errors
 ///
-/// The database cannot be reached.
+/// Returns an error if the database cannot be reached.
 pub async fn mysql(url: &str) -> Result<MySql> {
     let pool = MySqlPool::connect(url).await?;
     let store = MySqlStore::new(pool.clone());
@@ -109,6 +115,6 @@ fn record(id: Id, data: &Data) -> Record {
     Record {
         id,
         data: data.clone(),
-        expiry_date: end(),
+        expiry_date: expires_at(),
     }
 }

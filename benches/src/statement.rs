@@ -1,18 +1,18 @@
-//! The floor: one prepared statement through sqlx, on our store's table and our store's pool, with
-//! nothing encoded and nothing decoded; and the same by hand, with the data as JSON, which is the
-//! least that a store has to do.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+//! The baseline: one prepared statement through sqlx, on the table and the pool of our store.
+//!
+//! It encodes and decodes nothing. `by_hand` returns a variant that sends the same statements, and
+//! encodes and decodes the data as JSON each time, as every store has to.
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use sea_orm::sqlx::{self, Row};
 use time::OffsetDateTime;
 
 use crate::ours::session;
-use crate::subject::{Data, Subject, end};
+use crate::subject::{Data, Subject, expires_at};
 
 struct Sql {
     create: &'static str,
@@ -23,23 +23,23 @@ struct Sql {
     clear: &'static str,
 }
 
-macro_rules! floor {
-    ($floor:ident, $pool:ty, $get_pool:ident, $sql:expr) => {
+macro_rules! statements {
+    ($name:ident, $pool:ty, $get_pool:ident, $sql:expr) => {
         #[derive(Clone)]
-        pub struct $floor {
+        pub struct $name {
             pool: $pool,
             json: Arc<str>,
             by_hand: bool,
             created: Arc<AtomicU64>,
         }
 
-        impl $floor {
-            /// On the pool of our store, with data that is encoded once.
+        impl $name {
+            /// Takes the pool of `store`, and encodes `data` once.
             ///
             /// # Errors
             ///
-            /// The data is no JSON.
-            pub fn on(store: &session::Store, data: &Data) -> Result<Self> {
+            /// Returns an error if the data cannot be encoded as JSON.
+            pub fn new(store: &session::Store, data: &Data) -> Result<Self> {
                 Ok(Self {
                     pool: store.db().$get_pool().clone(),
                     json: serde_json::to_string(data)?.into(),
@@ -48,7 +48,7 @@ macro_rules! floor {
                 })
             }
 
-            /// The same statements with the data encoded and decoded each time.
+            /// Returns a variant that encodes and decodes the data each time.
             #[must_use]
             pub fn by_hand(&self) -> Self {
                 Self {
@@ -66,7 +66,7 @@ macro_rules! floor {
             }
         }
 
-        impl Subject for $floor {
+        impl Subject for $name {
             type Key = String;
 
             async fn create(&self, data: &Data) -> Result<String> {
@@ -74,7 +74,7 @@ macro_rules! floor {
                 sqlx::query(const { $sql }.create)
                     .bind(&sid)
                     .bind(&*self.json(data)?)
-                    .bind(end())
+                    .bind(expires_at())
                     .execute(&self.pool)
                     .await?;
                 Ok(sid)
@@ -85,11 +85,11 @@ macro_rules! floor {
                     .bind(sid)
                     .fetch_optional(&self.pool)
                     .await?;
-                let row = row.context("no session")?;
+                let row = row.context("missing session")?;
                 if self.by_hand {
                     let sqlx::types::Json(data) = row.try_get::<sqlx::types::Json<Data>, _>(0)?;
-                    let end: OffsetDateTime = row.try_get(1)?;
-                    black_box((data, end));
+                    let expires_at: OffsetDateTime = row.try_get(1)?;
+                    black_box((data, expires_at));
                 }
                 Ok(())
             }
@@ -97,7 +97,7 @@ macro_rules! floor {
             async fn save(&self, sid: &String, data: &Data) -> Result<()> {
                 sqlx::query(const { $sql }.save)
                     .bind(&*self.json(data)?)
-                    .bind(end())
+                    .bind(expires_at())
                     .bind(sid)
                     .execute(&self.pool)
                     .await?;
@@ -114,7 +114,7 @@ macro_rules! floor {
 
             async fn touch(&self, sid: &String) -> Result<()> {
                 sqlx::query(const { $sql }.touch)
-                    .bind(end())
+                    .bind(expires_at())
                     .bind(sid)
                     .execute(&self.pool)
                     .await?;
@@ -122,7 +122,7 @@ macro_rules! floor {
             }
 
             async fn prune(&self) -> Result<()> {
-                anyhow::bail!("pruning is no statement of its own")
+                anyhow::bail!("pruning takes more than one statement")
             }
 
             async fn clear(&self) -> Result<()> {
@@ -135,19 +135,19 @@ macro_rules! floor {
     };
 }
 
-floor!(
+statements!(
     Sqlite,
     sqlx::SqlitePool,
     get_sqlite_connection_pool,
     QUESTION_MARKS
 );
-floor!(
+statements!(
     MySql,
     sqlx::MySqlPool,
     get_mysql_connection_pool,
     QUESTION_MARKS
 );
-floor!(
+statements!(
     Postgres,
     sqlx::PgPool,
     get_postgres_connection_pool,
