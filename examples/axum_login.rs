@@ -1,24 +1,27 @@
-//! axum-login over a table of the application's own: `user_id` is filled from what axum-login keeps
-//! in the session, so "where am I signed in?" is a query.
+//! Signs in with axum-login, over a custom entity. The column `user_id` is filled from the data that
+//! axum-login keeps in the session, so a query lists a user's sessions.
 //!
 //! ```sh
 //! cargo run --example axum_login
 //! ```
 //!
-//! Then, as two browsers (`-b` and `-c` name the file that keeps a browser's cookie):
+//! Then send requests as two browsers. `-b` and `-c` name the file with a browser's cookie:
 //!
 //! ```sh
 //! curl -b laptop -c laptop -d name=ann http://127.0.0.1:3000/login
 //! curl -b phone -c phone -d name=ann http://127.0.0.1:3000/login
 //! curl -b laptop -c laptop http://127.0.0.1:3000/sessions
 //! curl -b laptop -c laptop -X POST http://127.0.0.1:3000/sessions/revoke-others
-//! curl -b phone -c phone http://127.0.0.1:3000/sessions    # 401: signed out
-//! curl -b laptop -c laptop -X POST http://127.0.0.1:3000/logout
+//! curl -i -b phone -c phone http://127.0.0.1:3000/sessions    # 401: signed out
+//! curl -i -b laptop -c laptop -X POST http://127.0.0.1:3000/logout    # 204: signed out
 //! ```
 //!
-//! `PORT` (3000) and `DATABASE_URL` (`sqlite://axum_login.sqlite?mode=rwc`; also `postgres://…` or
-//! `mysql://…`) come from the environment. Signing in takes a name alone, `ann` or `bob`, because what
-//! is shown here is the session.
+//! Environment variables: `PORT` (default 3000) and `DATABASE_URL` (default
+//! `sqlite://axum_login.sqlite?mode=rwc`; also `postgres://…` or `mysql://…`).
+//!
+//! The users are `ann` and `bob`. To sign in, a name is enough: the example is about sessions, not
+//! passwords. After the 401 the program logs "possibly suspicious activity", because the phone sent the
+//! id of a deleted session.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -29,7 +32,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-// axum-login's tower-sessions, 0.14.
+// axum-login uses tower-sessions 0.14.
 use axum_login::tower_sessions::{Expiry, Session, SessionManagerLayer};
 use axum_login::{
     AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend, UserId, login_required,
@@ -39,6 +42,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use session_store::connect_options;
 use time::{Duration, OffsetDateTime};
+use tokio::net::TcpListener;
 
 mod session {
     use sea_orm::entity::prelude::*;
@@ -51,7 +55,7 @@ mod session {
         pub sid: String,
         pub sess: Json,
         pub expire: TimeDateTimeWithTimeZone,
-        /// Where axum-login keeps the user, unless it is told another data key.
+        /// Filled from axum-login's data. `axum-login.data` is its default data key.
         #[session(pointer = "/axum-login.data/user_id", index)]
         pub user_id: Option<i32>,
     }
@@ -62,7 +66,7 @@ mod session {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-const LIFE: Duration = Duration::days(14);
+const IDLE_TIMEOUT: Duration = Duration::days(14);
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -73,29 +77,55 @@ async fn main() -> Result<(), AnyError> {
         .init();
     let url = std::env::var("DATABASE_URL")
         .unwrap_or_else(|_| "sqlite://axum_login.sqlite?mode=rwc".to_owned());
-    let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
 
     let db = Database::connect(connect_options(url)).await?;
-    let store = session::Store::new(db).with_idle_timeout(LIFE);
+    let store = session::Store::new(db).with_idle_timeout(IDLE_TIMEOUT);
     store.create_table().await?;
     let prune = store.prune_every(Duration::minutes(15));
 
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app(store))
-        .with_graceful_shutdown(async {
-            // Without Ctrl-C the program is ended otherwise.
-            let _ = tokio::signal::ctrl_c().await;
-        })
-        .await?;
+    serve(app(store)).await?;
     prune.stop().await;
     Ok(())
 }
 
+/// Serves on the port `PORT`, by default 3000, until Ctrl-C or SIGTERM.
+async fn serve(app: Router) -> Result<(), AnyError> {
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))
+        .await
+        .map_err(|error| {
+            format!("cannot listen on port {port}: {error}; set PORT to a free port")
+        })?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app)
+        .with_graceful_shutdown(shutdown_signal())
+        .await?;
+    Ok(())
+}
+
+/// Completes on Ctrl-C or SIGTERM.
+async fn shutdown_signal() {
+    #[cfg(unix)]
+    let sigterm = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut sigterm) => sigterm.recv().await,
+            // Without a handler, SIGTERM ends the program at once.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let sigterm = std::future::pending::<Option<()>>();
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        _ = sigterm => {}
+    }
+}
+
 fn app(store: session::Store) -> Router {
     let sessions = SessionManagerLayer::new(store.clone())
-        .with_expiry(Expiry::OnInactivity(LIFE))
-        // On the web, leave `with_secure` out: the cookie is for HTTPS then.
+        .with_expiry(Expiry::OnInactivity(IDLE_TIMEOUT))
+        // For HTTP on this machine. In production remove `with_secure`: the cookie then needs HTTPS.
         .with_secure(false);
     let auth = AuthManagerLayerBuilder::new(Users, sessions).build();
     Router::new()
@@ -109,14 +139,15 @@ fn app(store: session::Store) -> Router {
         .with_state(store)
 }
 
-/// Loading a session keeps its row alive; the cookie is sent again only when the session is changed.
-/// So once a day something in it changes.
+/// Changes the session once a day, so that the cookie is sent again with a new expiry. Loading a
+/// session extends the expiry of its row only.
 async fn renew_cookie(
     auth: AuthSession<Users>,
     request: Request,
     next: Next,
 ) -> Result<Response, StatusCode> {
-    let (session, today) = (auth.session, OffsetDateTime::now_utc().to_julian_day());
+    let session = auth.session;
+    let today = OffsetDateTime::now_utc().to_julian_day();
     if session.get("day").await.map_err(internal)? != Some(today) {
         session.insert("day", today).await.map_err(internal)?;
     }
@@ -138,7 +169,7 @@ impl AuthUser for User {
         self.id
     }
 
-    /// Sessions end when this changes: with passwords, it is the password's hash.
+    /// A user is signed out when this value changes. With passwords, return the password's hash.
     fn session_auth_hash(&self) -> &[u8] {
         self.name.as_bytes()
     }
@@ -186,7 +217,7 @@ async fn my_sessions(
     auth: AuthSession<Users>,
 ) -> Result<Json<Value>, StatusCode> {
     let user = auth.user.ok_or(StatusCode::UNAUTHORIZED)?;
-    let this_one = id(&auth.session).map(|id| store.sid(&id));
+    let current_sid = session_id(&auth.session).map(|id| store.sid(&id));
     let rows = store
         .active()
         .filter(session::Column::UserId.eq(user.id))
@@ -194,7 +225,7 @@ async fn my_sessions(
         .await
         .map_err(internal)?;
     let sessions = rows.into_iter().map(|row| {
-        json!({ "expires": row.expire.to_string(), "is_this_one": this_one.as_ref() == Some(&row.sid) })
+        json!({ "expires": row.expire.to_string(), "is_current": current_sid.as_ref() == Some(&row.sid) })
     });
     Ok(Json(sessions.collect()))
 }
@@ -204,16 +235,16 @@ async fn revoke_others(
     auth: AuthSession<Users>,
 ) -> Result<Json<Value>, StatusCode> {
     let user = auth.user.ok_or(StatusCode::UNAUTHORIZED)?;
-    let this_one = id(&auth.session).ok_or(StatusCode::UNAUTHORIZED)?;
-    let ended = store
-        .revoke_others(session::Column::UserId.eq(user.id), &this_one)
+    let current_id = session_id(&auth.session).ok_or(StatusCode::UNAUTHORIZED)?;
+    let revoked = store
+        .revoke_others(session::Column::UserId.eq(user.id), &current_id)
         .await
         .map_err(internal)?;
-    Ok(Json(json!({ "ended": ended })))
+    Ok(Json(json!({ "revoked": revoked })))
 }
 
-/// The store's methods take today's id, of which this is the number.
-fn id(session: &Session) -> Option<session_store::Id> {
+/// Converts the id of tower-sessions 0.14 to the type that the store's methods take.
+fn session_id(session: &Session) -> Option<session_store::Id> {
     session.id().map(|id| session_store::Id(id.0))
 }
 
@@ -221,6 +252,9 @@ fn internal(error: impl Error) -> StatusCode {
     tracing::error!(%error);
     StatusCode::INTERNAL_SERVER_ERROR
 }
+
+#[cfg(test)]
+mod process;
 
 #[cfg(test)]
 mod tests {
@@ -246,8 +280,9 @@ mod tests {
                 .body(Body::from(body.to_owned()))
                 .unwrap();
             let response = self.app.clone().oneshot(request).await.unwrap();
-            if let Some(set) = response.headers().get(SET_COOKIE) {
-                self.cookie = set.to_str().unwrap().split(';').next().unwrap().to_owned();
+            if let Some(set_cookie) = response.headers().get(SET_COOKIE) {
+                let pair = set_cookie.to_str().unwrap().split(';').next().unwrap();
+                self.cookie = pair.to_owned();
             }
             let status = response.status();
             let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -256,16 +291,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_user_of_axum_login_sees_all_sessions_and_ends_the_others() {
+    async fn an_axum_login_user_lists_all_sessions_and_revokes_the_others() {
         let db = Database::connect("sqlite::memory:").await.unwrap();
-        let store = session::Store::new(db).with_idle_timeout(LIFE);
+        let store = session::Store::new(db).with_idle_timeout(IDLE_TIMEOUT);
         store.create_table().await.unwrap();
         let app = app(store.clone());
         let browser = || Browser {
             app: app.clone(),
             cookie: String::new(),
         };
-        let (mut laptop, mut phone, mut of_bob) = (browser(), browser(), browser());
+        let (mut laptop, mut phone, mut bobs_laptop) = (browser(), browser(), browser());
         assert_eq!(
             laptop.send(Method::GET, "/sessions", "").await.0,
             StatusCode::UNAUTHORIZED
@@ -273,7 +308,7 @@ mod tests {
         for (browser, name) in [
             (&mut laptop, "ann"),
             (&mut phone, "ann"),
-            (&mut of_bob, "bob"),
+            (&mut bobs_laptop, "bob"),
         ] {
             let (status, body) = browser
                 .send(Method::POST, "/login", &format!("name={name}"))
@@ -290,14 +325,14 @@ mod tests {
         let (_, sessions) = laptop.send(Method::GET, "/sessions", "").await;
         assert_eq!(sessions.as_array().map(Vec::len), Some(2));
 
-        let ended = laptop
+        let revoked = laptop
             .send(Method::POST, "/sessions/revoke-others", "")
             .await;
-        assert_eq!(ended, (StatusCode::OK, json!({ "ended": 1 })));
+        assert_eq!(revoked, (StatusCode::OK, json!({ "revoked": 1 })));
         for (browser, status) in [
             (&mut laptop, StatusCode::OK),
             (&mut phone, StatusCode::UNAUTHORIZED),
-            (&mut of_bob, StatusCode::OK),
+            (&mut bobs_laptop, StatusCode::OK),
         ] {
             assert_eq!(browser.send(Method::GET, "/sessions", "").await.0, status);
         }

@@ -1,25 +1,30 @@
-//! Sessions in a table of the application's own, with a `user_id`, a `user_agent` and a relation to
-//! `user`: sign in, list my sessions, end one, sign out everywhere else.
+//! Stores sessions in a custom entity, with a `user_id`, a `user_agent` and a relation to `user`. A
+//! user signs in, lists the sessions, revokes one and signs out everywhere else.
 //!
 //! ```sh
 //! cargo run --example custom_entity
 //! ```
 //!
-//! Then, as two browsers (`-b` and `-c` name the file that keeps a browser's cookie):
+//! Then send requests as two browsers. `-b` and `-c` name the file with a browser's cookie:
 //!
 //! ```sh
 //! curl -b laptop -c laptop -A Laptop -d name=ann http://127.0.0.1:3000/login
 //! curl -b phone -c phone -A Phone -d name=ann http://127.0.0.1:3000/login
 //! curl -b laptop -c laptop http://127.0.0.1:3000/sessions
 //! curl -b laptop -c laptop -X POST http://127.0.0.1:3000/sessions/revoke-others
-//! curl -b phone -c phone http://127.0.0.1:3000/sessions    # 401: signed out
-//! curl -b laptop -c laptop -X DELETE http://127.0.0.1:3000/sessions/SID    # a sid of the list
-//! curl -b laptop -c laptop -X POST http://127.0.0.1:3000/logout
+//! curl -i -b phone -c phone http://127.0.0.1:3000/sessions    # 401: signed out
+//! curl -b phone -c phone -A Phone -d name=ann http://127.0.0.1:3000/login
+//! curl -b phone -c phone http://127.0.0.1:3000/sessions    # copy the sid of the laptop
+//! curl -i -b phone -c phone -X DELETE http://127.0.0.1:3000/sessions/SID    # 204: revoked
+//! curl -i -b phone -c phone -X POST http://127.0.0.1:3000/logout    # 204: signed out
 //! ```
 //!
-//! `PORT` (3000) and `DATABASE_URL` (`sqlite://custom_entity.sqlite?mode=rwc`; also `postgres://…`
-//! or `mysql://…`) come from the environment. Signing in takes a name alone, because what is shown
-//! here is the session.
+//! Environment variables: `PORT` (default 3000) and `DATABASE_URL` (default
+//! `sqlite://custom_entity.sqlite?mode=rwc`; also `postgres://…` or `mysql://…`).
+//!
+//! The users are `ann` and `bob`. To sign in, a name is enough: the example is about sessions, not
+//! passwords. After the 401 the program logs "possibly suspicious activity", because the phone sent the
+//! id of a deleted session.
 
 use std::error::Error;
 
@@ -36,6 +41,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use session_store::connect_options;
 use time::{Duration, OffsetDateTime};
+use tokio::net::TcpListener;
 use tower_sessions::Session;
 
 mod user {
@@ -106,24 +112,50 @@ async fn main() -> Result<(), AnyError> {
         .init();
     let url = std::env::var("DATABASE_URL")
         .unwrap_or_else(|_| "sqlite://custom_entity.sqlite?mode=rwc".to_owned());
-    let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
 
     let store = open(Database::connect(connect_options(url)).await?).await?;
     let prune = store.prune_every(Duration::minutes(15));
 
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app(store))
-        .with_graceful_shutdown(async {
-            // Without Ctrl-C the program is ended otherwise.
-            let _ = tokio::signal::ctrl_c().await;
-        })
-        .await?;
+    serve(app(store)).await?;
     prune.stop().await;
     Ok(())
 }
 
-/// The tables, the users `ann` and `bob`, and the store.
+/// Serves on the port `PORT`, by default 3000, until Ctrl-C or SIGTERM.
+async fn serve(app: Router) -> Result<(), AnyError> {
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))
+        .await
+        .map_err(|error| {
+            format!("cannot listen on port {port}: {error}; set PORT to a free port")
+        })?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app)
+        .with_graceful_shutdown(shutdown_signal())
+        .await?;
+    Ok(())
+}
+
+/// Completes on Ctrl-C or SIGTERM.
+async fn shutdown_signal() {
+    #[cfg(unix)]
+    let sigterm = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut sigterm) => sigterm.recv().await,
+            // Without a handler, SIGTERM ends the program at once.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let sigterm = std::future::pending::<Option<()>>();
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        _ = sigterm => {}
+    }
+}
+
+/// Creates the tables and the users `ann` and `bob`, and returns the store.
 async fn open(db: DatabaseConnection) -> Result<session::Store, AnyError> {
     let schema = Schema::new(db.get_database_backend());
     db.execute(
@@ -154,7 +186,7 @@ fn app(store: session::Store) -> Router {
         .route("/sessions", get(my_sessions))
         .route("/sessions/revoke-others", post(revoke_others))
         .route("/sessions/{sid}", delete(revoke))
-        // On the web, leave `with_secure` out: the cookie is for HTTPS then.
+        // For HTTP on this machine. In production remove `with_secure`: the cookie then needs HTTPS.
         .layer(store.layer().with_secure(false))
         .with_state(store)
 }
@@ -176,7 +208,7 @@ async fn login(
         .await
         .map_err(internal)?
         .ok_or(StatusCode::UNAUTHORIZED)?;
-    // A new id for a session with new rights: one that was planted before is worth nothing.
+    // Prevents session fixation: an id from before signing in is not valid after it.
     session.cycle_id().await.map_err(internal)?;
     session.insert("user_id", user.id).await.map_err(internal)?;
     let user_agent = headers.get(USER_AGENT).and_then(|name| name.to_str().ok());
@@ -201,15 +233,15 @@ struct MySession {
     first_seen: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339")]
     expires: OffsetDateTime,
-    is_this_one: bool,
+    is_current: bool,
 }
 
 async fn my_sessions(
     State(store): State<session::Store>,
     session: Session,
 ) -> Result<Json<Vec<MySession>>, StatusCode> {
-    let user_id = signed_in(&session).await?;
-    let this_one = session.id().map(|id| store.sid(&id));
+    let user_id = signed_in_user(&session).await?;
+    let current_sid = session.id().map(|id| store.sid(&id));
     let rows = store
         .active()
         .filter(session::Column::UserId.eq(user_id))
@@ -221,7 +253,7 @@ async fn my_sessions(
     Ok(Json(
         rows.into_iter()
             .map(|(row, user)| MySession {
-                is_this_one: this_one.as_ref() == Some(&row.sid),
+                is_current: current_sid.as_ref() == Some(&row.sid),
                 sid: row.sid,
                 user: user.map(|user| user.name),
                 user_agent: row.user_agent,
@@ -236,13 +268,13 @@ async fn revoke_others(
     State(store): State<session::Store>,
     session: Session,
 ) -> Result<Json<Value>, StatusCode> {
-    let user_id = signed_in(&session).await?;
+    let user_id = signed_in_user(&session).await?;
     let id = session.id().ok_or(StatusCode::UNAUTHORIZED)?;
-    let ended = store
+    let revoked = store
         .revoke_others(session::Column::UserId.eq(user_id), &id)
         .await
         .map_err(internal)?;
-    Ok(Json(json!({ "ended": ended })))
+    Ok(Json(json!({ "revoked": revoked })))
 }
 
 async fn revoke(
@@ -250,18 +282,18 @@ async fn revoke(
     session: Session,
     Path(sid): Path<String>,
 ) -> Result<StatusCode, StatusCode> {
-    let user_id = signed_in(&session).await?;
-    // The user's own alone: a sid is no secret, so it proves nothing.
-    let mine = Condition::all()
+    let user_id = signed_in_user(&session).await?;
+    // The sid is no secret, so check that the session is the user's.
+    let users_session = Condition::all()
         .add(session::Column::UserId.eq(user_id))
         .add(session::Column::Sid.eq(sid));
-    match store.revoke(mine).await.map_err(internal)? {
+    match store.revoke(users_session).await.map_err(internal)? {
         0 => Err(StatusCode::NOT_FOUND),
         _ => Ok(StatusCode::NO_CONTENT),
     }
 }
 
-async fn signed_in(session: &Session) -> Result<i32, StatusCode> {
+async fn signed_in_user(session: &Session) -> Result<i32, StatusCode> {
     let user_id = session.get("user_id").await.map_err(internal)?;
     user_id.ok_or(StatusCode::UNAUTHORIZED)
 }
@@ -270,6 +302,9 @@ fn internal(error: impl Error) -> StatusCode {
     tracing::error!(%error);
     StatusCode::INTERNAL_SERVER_ERROR
 }
+
+#[cfg(test)]
+mod process;
 
 #[cfg(test)]
 mod tests {
@@ -297,8 +332,9 @@ mod tests {
                 .body(Body::from(body.to_owned()))
                 .unwrap();
             let response = self.app.clone().oneshot(request).await.unwrap();
-            if let Some(set) = response.headers().get(SET_COOKIE) {
-                self.cookie = set.to_str().unwrap().split(';').next().unwrap().to_owned();
+            if let Some(set_cookie) = response.headers().get(SET_COOKIE) {
+                let pair = set_cookie.to_str().unwrap().split(';').next().unwrap();
+                self.cookie = pair.to_owned();
             }
             let status = response.status();
             let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -323,7 +359,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_user_sees_all_sessions_and_ends_the_others() {
+    async fn a_user_lists_all_sessions_and_revokes_the_others() {
         let (store, mut laptop, mut phone) = browsers().await;
         assert_eq!(laptop.sessions().await.0, StatusCode::UNAUTHORIZED);
         for browser in [&mut laptop, &mut phone] {
@@ -340,7 +376,7 @@ mod tests {
                 .map(|s| {
                     (
                         s["user_agent"].as_str().unwrap().to_owned(),
-                        s["is_this_one"] == true,
+                        s["is_current"] == true,
                     )
                 })
                 .collect();
@@ -353,10 +389,10 @@ mod tests {
         );
         assert_eq!(sessions[0]["user"], "ann");
 
-        let ended = laptop
+        let revoked = laptop
             .send(Method::POST, "/sessions/revoke-others", "")
             .await;
-        assert_eq!(ended, (StatusCode::OK, json!({"ended": 1})));
+        assert_eq!(revoked, (StatusCode::OK, json!({"revoked": 1})));
         assert_eq!(phone.sessions().await.0, StatusCode::UNAUTHORIZED);
         assert_eq!(names(&laptop.sessions().await.1).len(), 1);
 
@@ -368,7 +404,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_user_ends_one_session_and_only_an_own_one() {
+    async fn a_user_revokes_a_session_but_not_another_users() {
         let (_, mut laptop, mut phone) = browsers().await;
         laptop.send(Method::POST, "/login", "name=ann").await;
         phone.send(Method::POST, "/login", "name=bob").await;
@@ -376,8 +412,8 @@ mod tests {
             phone.send(Method::POST, "/login", "name=eve").await.0,
             StatusCode::UNAUTHORIZED
         );
-        let (_, of_ann) = laptop.sessions().await;
-        let path = format!("/sessions/{}", of_ann[0]["sid"].as_str().unwrap());
+        let (_, sessions) = laptop.sessions().await;
+        let path = format!("/sessions/{}", sessions[0]["sid"].as_str().unwrap());
         assert_eq!(
             phone.send(Method::DELETE, &path, "").await.0,
             StatusCode::NOT_FOUND

@@ -1,12 +1,14 @@
-//! Counts a visitor's visits and shows the row that remembers them: the default entity, on a SQLite
-//! file that the program creates.
+//! Counts visits in a session and shows the session's row. Uses the default entity, on a SQLite file
+//! that the program creates.
 //!
 //! ```sh
 //! cargo run --example quickstart
 //! ```
 //!
-//! `PORT` (3000) and `DATABASE_URL` (`sqlite://quickstart.sqlite?mode=rwc`; also `postgres://…` or
-//! `mysql://…`) come from the environment.
+//! Then open the address that it prints, and reload the page. Ctrl-C stops the program.
+//!
+//! Environment variables: `PORT` (default 3000) and `DATABASE_URL` (default
+//! `sqlite://quickstart.sqlite?mode=rwc`; also `postgres://…` or `mysql://…`).
 
 use std::error::Error;
 
@@ -18,6 +20,7 @@ use maud::{DOCTYPE, Markup, html};
 use sea_orm::Database;
 use session_store::{DefaultStore, connect_options};
 use time::Duration;
+use tokio::net::TcpListener;
 use tower_sessions::Session;
 
 type AnyError = Box<dyn Error + Send + Sync>;
@@ -29,29 +32,55 @@ async fn main() -> Result<(), AnyError> {
         .init();
     let url = std::env::var("DATABASE_URL")
         .unwrap_or_else(|_| "sqlite://quickstart.sqlite?mode=rwc".to_owned());
-    let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
 
     let db = Database::connect(connect_options(url)).await?;
     let store = DefaultStore::new(db).with_idle_timeout(Duration::days(14));
     store.create_table().await?;
     let prune = store.prune_every(Duration::minutes(15));
 
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app(store))
-        .with_graceful_shutdown(async {
-            // Without Ctrl-C the program is ended otherwise.
-            let _ = tokio::signal::ctrl_c().await;
-        })
-        .await?;
+    serve(app(store)).await?;
     prune.stop().await;
     Ok(())
+}
+
+/// Serves on the port `PORT`, by default 3000, until Ctrl-C or SIGTERM.
+async fn serve(app: Router) -> Result<(), AnyError> {
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))
+        .await
+        .map_err(|error| {
+            format!("cannot listen on port {port}: {error}; set PORT to a free port")
+        })?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app)
+        .with_graceful_shutdown(shutdown_signal())
+        .await?;
+    Ok(())
+}
+
+/// Completes on Ctrl-C or SIGTERM.
+async fn shutdown_signal() {
+    #[cfg(unix)]
+    let sigterm = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut sigterm) => sigterm.recv().await,
+            // Without a handler, SIGTERM ends the program at once.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let sigterm = std::future::pending::<Option<()>>();
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        _ = sigterm => {}
+    }
 }
 
 fn app(store: DefaultStore) -> Router {
     Router::new()
         .route("/", get(home))
-        // On the web, leave `with_secure` out: the cookie is for HTTPS then.
+        // For HTTP on this machine. In production remove `with_secure`: the cookie then needs HTTPS.
         .layer(store.layer().with_secure(false))
         .with_state(store)
 }
@@ -64,7 +93,7 @@ async fn home(State(store): State<DefaultStore>, session: Session) -> Result<Mar
         .unwrap_or(0)
         + 1;
     session.insert("visits", visits).await.map_err(internal)?;
-    // The middleware saves after this handler; saved here, the row below is today's.
+    // The middleware saves after the handler. Saving here makes the row below up to date.
     session.save().await.map_err(internal)?;
     let row = match session.id() {
         Some(id) => store.find(&id).await.map_err(internal)?,
@@ -83,12 +112,12 @@ async fn home(State(store): State<DefaultStore>, session: Session) -> Result<Mar
             }
             body {
                 h1 { "Visit " (visits) }
-                p { "Reload the page, or restart the program: the count goes on." }
+                p { "The count continues when you reload the page or restart the program." }
                 @if let Some(row) = row {
-                    h2 { "Your row in the table " code { "express_session" } }
+                    h2 { "Your session in the table " code { "express_session" } }
                     dl {
                         dt { "sid" }
-                        dd { code { (row.sid) } " — the hash of your cookie, useless as a cookie" }
+                        dd { code { (row.sid) } " — the hash of the id in your cookie, so it cannot be used as a cookie" }
                         dt { "sess" }
                         dd { code { (row.sess) } }
                         dt { "expire" }
@@ -104,6 +133,9 @@ fn internal(error: impl Error) -> StatusCode {
     tracing::error!(%error);
     StatusCode::INTERNAL_SERVER_ERROR
 }
+
+#[cfg(test)]
+mod process;
 
 #[cfg(test)]
 mod tests {
@@ -127,8 +159,8 @@ mod tests {
                 .unwrap();
             let response = app.clone().oneshot(request).await.unwrap();
             assert_eq!(response.status(), StatusCode::OK);
-            let set = response.headers()[SET_COOKIE].to_str().unwrap();
-            cookie = set.split(';').next().unwrap().to_owned();
+            let set_cookie = response.headers()[SET_COOKIE].to_str().unwrap();
+            cookie = set_cookie.split(';').next().unwrap().to_owned();
             let page = to_bytes(response.into_body(), usize::MAX).await.unwrap();
             let page = String::from_utf8(page.to_vec()).unwrap();
             assert!(page.contains(&format!("<h1>Visit {visit}</h1>")), "{page}");

@@ -1,4 +1,4 @@
-//! How does one sign up, in and out?
+//! How does a user sign up, sign in and sign out?
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -9,16 +9,17 @@ use serde::Deserialize;
 use tower_sessions::Session;
 
 use crate::account_form::{
-    Problems, SIGN_IN, SIGN_UP, again, form, problem_of_name, problem_of_password,
+    FIRST_SIGN_UP, Form, FormErrors, SIGN_IN, SIGN_UP, show, show_errors, validate_name,
+    validate_password,
 };
-use crate::csrf::{self, Posted};
+use crate::csrf::{self, CsrfForm};
 use crate::error::AppError;
-use crate::page::say;
+use crate::page::flash;
 use crate::signed_in::SignedIn;
 use crate::{password, session, user};
 
-/// More than any browser's; the column is for people to read.
-const LONGEST_USER_AGENT: usize = 512;
+/// In bytes. Longer than any browser's user agent.
+const MAX_USER_AGENT_LENGTH: usize = 512;
 
 #[derive(Deserialize)]
 pub struct Credentials {
@@ -30,40 +31,48 @@ pub async fn sign_up_form(
     State(store): State<session::Store>,
     session: Session,
 ) -> Result<Response, AppError> {
-    form(&store, &session, &SIGN_UP).await
+    show(&store, &session, sign_up_page(&store).await?).await
 }
 
 pub async fn sign_in_form(
     State(store): State<session::Store>,
     session: Session,
 ) -> Result<Response, AppError> {
-    form(&store, &session, &SIGN_IN).await
+    show(&store, &session, &SIGN_IN).await
+}
+
+/// Returns the form, which says who becomes the administrator while there is no account.
+async fn sign_up_page(store: &session::Store) -> Result<&'static Form, AppError> {
+    match user::has_users(store.db()).await? {
+        true => Ok(&SIGN_UP),
+        false => Ok(&FIRST_SIGN_UP),
+    }
 }
 
 pub async fn sign_up(
     State(store): State<session::Store>,
     session: Session,
     headers: HeaderMap,
-    Posted(Credentials { name, password }): Posted<Credentials>,
+    CsrfForm(Credentials { name, password }): CsrfForm<Credentials>,
 ) -> Result<Response, AppError> {
     let name = name.trim();
-    let problems = Problems {
-        name: problem_of_name(name),
-        password: problem_of_password(&password),
-        ..Problems::default()
+    let errors = FormErrors {
+        name: validate_name(name),
+        password: validate_password(&password),
+        ..FormErrors::default()
     };
-    if problems != Problems::default() {
-        return again(&session, &SIGN_UP, name, problems).await;
+    if errors != FormErrors::default() {
+        return show_errors(&session, sign_up_page(&store).await?, name, errors).await;
     }
     let password_hash = password::hash(password).await?;
     match user::add(store.db(), name.to_owned(), password_hash).await {
-        Ok(user) => enter(&session, &user, &headers).await,
+        Ok(user) => sign_in_user(&session, &user, &headers).await,
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
-            let problems = Problems {
+            let errors = FormErrors {
                 name: Some("This name is taken. Please choose another."),
-                ..Problems::default()
+                ..FormErrors::default()
             };
-            again(&session, &SIGN_UP, name, problems).await
+            show_errors(&session, &SIGN_UP, name, errors).await
         }
         Err(error) => Err(error.into()),
     }
@@ -73,58 +82,59 @@ pub async fn sign_in(
     State(store): State<session::Store>,
     session: Session,
     headers: HeaderMap,
-    Posted(Credentials { name, password }): Posted<Credentials>,
+    CsrfForm(Credentials { name, password }): CsrfForm<Credentials>,
 ) -> Result<Response, AppError> {
     let name = name.trim();
-    let user = match problem_of_name(name) {
+    let user = match validate_name(name) {
         None => {
-            let of_name = user::Column::Name.eq(name);
-            user::Entity::find().filter(of_name).one(store.db()).await?
+            let has_name = user::Column::Name.eq(name);
+            let users = user::Entity::find().filter(has_name);
+            users.one(store.db()).await?
         }
         Some(_) => None,
     };
     let hash = user.as_ref().map(|user| user.password_hash.clone());
-    let is_right = password::matches(password, hash).await?;
-    match user.filter(|_| is_right) {
-        Some(user) => enter(&session, &user, &headers).await,
+    let is_correct = password::verify(password, hash).await?;
+    match user.filter(|_| is_correct) {
+        Some(user) => sign_in_user(&session, &user, &headers).await,
         None => {
-            let problems = Problems {
-                // Not which of the two: that would tell who has an account.
+            let errors = FormErrors {
+                // Does not say which one is wrong, because that would reveal who has an account.
                 form: Some("The name or the password is wrong."),
-                ..Problems::default()
+                ..FormErrors::default()
             };
-            again(&session, &SIGN_IN, name, problems).await
+            show_errors(&session, &SIGN_IN, name, errors).await
         }
     }
 }
 
 pub async fn sign_out(
     SignedIn { session, .. }: SignedIn,
-    Posted(()): Posted<()>,
+    CsrfForm(()): CsrfForm<()>,
 ) -> Result<Redirect, AppError> {
-    leave(&session).await
+    sign_out_this_device(&session).await
 }
 
-/// Makes the session a user's.
-async fn enter(
+/// Signs the user in with this session.
+async fn sign_in_user(
     session: &Session,
     user: &user::Model,
     headers: &HeaderMap,
 ) -> Result<Response, AppError> {
     let user_agent = headers.get(USER_AGENT).and_then(|name| name.to_str().ok());
-    let user_agent = user_agent.and_then(|name| name.get(..name.len().min(LONGEST_USER_AGENT)));
+    let user_agent = user_agent.and_then(|name| name.get(..name.len().min(MAX_USER_AGENT_LENGTH)));
     session.insert("user_id", user.id).await?;
     session.insert("user_agent", user_agent).await?;
     csrf::renew(session).await?;
-    say(session, format!("Welcome, {}.", user.name)).await?;
-    // A new id for a session with new rights: one that was planted before is worth nothing.
+    flash(session, format!("Welcome, {}.", user.name)).await?;
+    // Prevents session fixation: an id from before signing in is not valid after it.
     session.cycle_id().await?;
     Ok(Redirect::to("/").into_response())
 }
 
-/// Ends the session; what is said goes with a new one.
-pub async fn leave(session: &Session) -> Result<Redirect, AppError> {
+/// Deletes the session. A new session carries the message to the sign-in page.
+pub async fn sign_out_this_device(session: &Session) -> Result<Redirect, AppError> {
     session.flush().await?;
-    say(session, "You are signed out.").await?;
+    flash(session, "You are signed out.").await?;
     Ok(Redirect::to("/sign-in"))
 }

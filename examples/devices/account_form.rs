@@ -1,4 +1,4 @@
-//! What does one enter to sign up or in, and what is wrong with what was entered?
+//! Which fields do the sign-up and sign-in forms have, and which errors do they show?
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -9,62 +9,72 @@ use crate::csrf;
 use crate::error::AppError;
 use crate::page::page;
 use crate::session;
-use crate::signed_in::user_of;
+use crate::signed_in::current_user;
 
 pub struct Form {
     title: &'static str,
     path: &'static str,
-    /// What a password manager is to offer.
+    note: Option<&'static str>,
+    /// Tells a password manager whether to offer a new or a stored password.
     autocomplete: &'static str,
-    hint: Option<&'static str>,
-    otherwise: (&'static str, &'static str, &'static str),
+    password_hint: Option<&'static str>,
+    /// A question, and the path and text of the link that follows it.
+    alternative: (&'static str, &'static str, &'static str),
 }
 
 pub const SIGN_UP: Form = Form {
     title: "Sign up",
     path: "/sign-up",
+    note: None,
     autocomplete: "new-password",
-    hint: Some("At least 8 characters."),
-    otherwise: ("Already have an account?", "/sign-in", "Sign in"),
+    password_hint: Some("At least 8 characters."),
+    alternative: ("Already have an account?", "/sign-in", "Sign in"),
+};
+
+/// The sign-up form while there is no account.
+pub const FIRST_SIGN_UP: Form = Form {
+    note: Some("The first account becomes the administrator."),
+    ..SIGN_UP
 };
 
 pub const SIGN_IN: Form = Form {
     title: "Sign in",
     path: "/sign-in",
+    note: None,
     autocomplete: "current-password",
-    hint: None,
-    otherwise: ("No account yet?", "/sign-up", "Sign up"),
+    password_hint: None,
+    alternative: ("No account yet?", "/sign-up", "Sign up"),
 };
 
-/// What is wrong with a field, or with the whole form.
+/// The errors of the whole form and of each field.
 #[derive(Default, PartialEq, Eq)]
-pub struct Problems {
+pub struct FormErrors {
     pub form: Option<&'static str>,
     pub name: Option<&'static str>,
     pub password: Option<&'static str>,
 }
 
-/// The empty form; who is signed in already has no use for it.
-pub async fn form(
+/// Shows the empty form. Redirects a signed-in user to the sessions.
+pub async fn show(
     store: &session::Store,
     session: &Session,
     form: &Form,
 ) -> Result<Response, AppError> {
-    if user_of(session, store).await?.is_some() {
+    if current_user(session, store).await?.is_some() {
         return Ok(Redirect::to("/").into_response());
     }
-    let page = form.page(session, "", &Problems::default()).await?;
+    let page = form.page(session, "", &FormErrors::default()).await?;
     Ok(page.into_response())
 }
 
-/// The form once more, with the name that was entered and what to do about it.
-pub async fn again(
+/// Shows the form again, with the entered name and the errors.
+pub async fn show_errors(
     session: &Session,
     form: &Form,
     name: &str,
-    problems: Problems,
+    errors: FormErrors,
 ) -> Result<Response, AppError> {
-    let page = form.page(session, name, &problems).await?;
+    let page = form.page(session, name, &errors).await?;
     Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
 }
 
@@ -73,15 +83,18 @@ impl Form {
         &self,
         session: &Session,
         name: &str,
-        problems: &Problems,
+        errors: &FormErrors,
     ) -> Result<Markup, AppError> {
         let token = csrf::token(session).await?;
-        let (question, href, answer) = self.otherwise;
+        let (question, href, link) = self.alternative;
         let main = html! {
             section.narrow {
                 h1 { (self.title) }
-                @if let Some(problem) = problems.form {
-                    p.alert role="alert" { (problem) }
+                @if let Some(note) = self.note {
+                    p { (note) }
+                }
+                @if let Some(error) = errors.form {
+                    p.alert role="alert" { (error) }
                 }
                 form.card method="post" action=(self.path) {
                     (token)
@@ -92,7 +105,7 @@ impl Form {
                         autocomplete: "username",
                         value: name,
                         hint: None,
-                        problem: problems.name,
+                        error: errors.name,
                     }.html())
                     (Field {
                         id: "password",
@@ -100,12 +113,12 @@ impl Form {
                         kind: "password",
                         autocomplete: self.autocomplete,
                         value: "",
-                        hint: self.hint,
-                        problem: problems.password,
+                        hint: self.password_hint,
+                        error: errors.password,
                     }.html())
                     button { (self.title) }
                 }
-                p.otherwise { (question) " " a href=(href) { (answer) } }
+                p.alternative { (question) " " a href=(href) { (link) } }
             }
         };
         page(session, None, self.title, &main).await
@@ -119,15 +132,15 @@ struct Field<'a> {
     autocomplete: &'a str,
     value: &'a str,
     hint: Option<&'a str>,
-    problem: Option<&'a str>,
+    error: Option<&'a str>,
 }
 
 impl Field<'_> {
     fn html(&self) -> Markup {
         let id = self.id;
-        // A problem says what the hint does, and more.
-        let note = match (self.problem, self.hint) {
-            (Some(problem), _) => Some(("problem", problem)),
+        // An error includes what the hint says.
+        let note = match (self.error, self.hint) {
+            (Some(error), _) => Some(("error", error)),
             (None, Some(hint)) => Some(("hint", hint)),
             (None, None) => None,
         };
@@ -137,7 +150,7 @@ impl Field<'_> {
                 label for=(id) { (self.label) }
                 input id=(id) name=(id) type=(self.kind) value=(self.value) required
                     autocomplete=(self.autocomplete) autocapitalize="none" spellcheck="false"
-                    aria-describedby=[&note_id] aria-invalid=[self.problem.map(|_| "true")];
+                    aria-describedby=[&note_id] aria-invalid=[self.error.map(|_| "true")];
                 @if let Some((kind, text)) = note {
                     p class=(kind) id=[&note_id] { (text) }
                 }
@@ -146,17 +159,19 @@ impl Field<'_> {
     }
 }
 
-pub fn problem_of_name(name: &str) -> Option<&'static str> {
+/// Returns what is wrong with a name, if anything.
+pub fn validate_name(name: &str) -> Option<&'static str> {
     match name.chars().count() {
         0 => Some("Please enter a name."),
         41.. => Some("A name has at most 40 characters."),
-        // The character NUL fits into no column of PostgreSQL, and a line break into no line.
-        _ if name.contains(char::is_control) => Some("A name has letters, digits and signs only."),
+        // PostgreSQL cannot store NUL, and a line break would break the layout.
+        _ if name.contains(char::is_control) => Some("A name cannot contain control characters."),
         _ => None,
     }
 }
 
-pub fn problem_of_password(password: &str) -> Option<&'static str> {
+/// Returns what is wrong with a password, if anything.
+pub fn validate_password(password: &str) -> Option<&'static str> {
     match password.chars().count() {
         ..8 => Some("A password has at least 8 characters."),
         201.. => Some("A password has at most 200 characters."),

@@ -1,134 +1,106 @@
-//! What does the administrator see, and may end?
+//! What does the administrator see, and whom can the administrator sign out?
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 use maud::{Markup, html};
-use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, FromQueryResult, ItemsAndPagesNumber, PaginatorTrait,
-    QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, EntityTrait, ItemsAndPagesNumber, PaginatorTrait, QueryOrder};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use tower_sessions::Session;
 
-use crate::account::leave;
+use crate::account::sign_out_this_device;
 use crate::ago::ago;
 use crate::chart::chart;
-use crate::csrf::{self, Posted, Token};
+use crate::counts::Counts;
+use crate::csrf::{self, CsrfForm, Token};
 use crate::device::Device;
 use crate::error::AppError;
-use crate::page::{page, say};
+use crate::page::{flash, page};
 use crate::signed_in::Admin;
 use crate::{sample, session, user};
 
-const SESSIONS_A_PAGE: u64 = 20;
+const SESSIONS_PER_PAGE: u64 = 20;
 
 #[derive(Deserialize)]
-pub struct At {
+pub struct PageQuery {
     page: u64,
 }
 
-/// The page asked for, from 1; the first, where none is.
-fn number(at: Result<Query<At>, QueryRejection>) -> u64 {
-    at.map_or(1, |Query(at)| at.page).max(1)
-}
-
-#[derive(FromQueryResult)]
-struct Counts {
-    people: i64,
-    of_people: i64,
-    all: i64,
+/// Returns the requested page, counted from 1. Defaults to 1.
+fn page_number(query: Result<Query<PageQuery>, QueryRejection>) -> u64 {
+    query.map_or(1, |Query(query)| query.page).max(1)
 }
 
 pub async fn overview(
     State(store): State<session::Store>,
     Admin { session, user }: Admin,
-    at: Result<Query<At>, QueryRejection>,
+    query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Markup, AppError> {
-    let counts = counts(&store).await?;
-    let samples = sample::all(store.db()).await?;
+    let now = OffsetDateTime::now_utc();
+    let counts = Counts::load(&store).await?;
+    let samples = sample::last_day(store.db(), counts.sessions, now).await?;
     let sessions = store
         .active()
         .find_also_related(user::Entity)
-        // People before visitors.
+        // Users before visitors.
         .order_by_asc(session::Column::UserId.is_null())
         .order_by_desc(session::Column::LastSeen)
         .order_by_asc(session::Column::Sid)
-        .paginate(store.db(), SESSIONS_A_PAGE);
+        .paginate(store.db(), SESSIONS_PER_PAGE);
     let ItemsAndPagesNumber {
         number_of_pages, ..
     } = sessions.num_items_and_pages().await?;
-    // What was the last page may be gone since.
-    let number = number(at).min(number_of_pages.max(1));
-    let list = List {
-        rows: sessions.fetch_page(number - 1).await?,
-        this_one: session.id().map(|id| store.sid(&id)),
+    // The requested page may not exist any more.
+    let page_number = page_number(query).min(number_of_pages.max(1));
+    let table = SessionTable {
+        rows: sessions.fetch_page(page_number - 1).await?,
+        current_sid: session.id().map(|id| store.sid(&id)),
         token: csrf::token(&session).await?,
-        now: OffsetDateTime::now_utc(),
-        number,
+        now,
+        page_number,
         number_of_pages,
     };
     let main = html! {
         h1 { "Overview" }
-        (counts.cards())
-        (chart(&samples, list.now))
+        (cards(&counts))
+        (chart(&samples, now))
         h2 id="sessions" { "Sessions" }
-        div.card.table { (list.table()) }
-        (list.pager())
+        div.card.table { (table.html()) }
+        (table.pager())
     };
     page(&session, Some(&user), "Overview", &main).await
 }
 
-/// All of one moment, from one query.
-async fn counts(store: &session::Store) -> Result<Counts, AppError> {
-    // Here alone: on numbers its `max` and `min` are in the way.
-    use sea_orm::sea_query::ExprTrait;
-    use session::Column::{Sid, UserId};
-
-    let counts = store
-        .active()
-        .select_only()
-        .column_as(UserId.into_expr().count_distinct(), "people")
-        .column_as(UserId.count(), "of_people")
-        .column_as(Sid.count(), "all")
-        .into_model::<Counts>()
-        .one(store.db())
-        .await?;
-    Ok(counts.ok_or_else(|| DbErr::RecordNotFound("the counts".to_owned()))?)
-}
-
-impl Counts {
-    fn cards(&self) -> Markup {
-        let visitors = self.all - self.of_people;
-        html! {
-            dl.counts {
-                @for (count, of_what) in [
-                    (self.people, "people signed in"),
-                    (self.of_people, "their sessions"),
-                    (visitors, "visitors' sessions"),
-                    (self.all, "sessions in all"),
-                ] {
-                    div.card { dt { (of_what) } dd { (count) } }
-                }
+fn cards(counts: &Counts) -> Markup {
+    html! {
+        dl.counts {
+            @for (count, label) in [
+                (counts.users, "people signed in"),
+                (counts.user_sessions, "their sessions"),
+                (counts.visitors(), "visitors' sessions"),
+                (counts.sessions, "all sessions"),
+            ] {
+                div.card { dt { (label) } dd { (count) } }
             }
         }
     }
 }
 
-/// One page of the sessions.
-struct List {
+/// One page of the table of sessions.
+struct SessionTable {
     rows: Vec<(session::Model, Option<user::Model>)>,
-    this_one: Option<String>,
+    current_sid: Option<String>,
     token: Token,
     now: OffsetDateTime,
-    number: u64,
+    page_number: u64,
     number_of_pages: u64,
 }
 
-// Laid out as cards on a phone, elements of a table are none to a screen reader; the roles are.
-impl List {
-    fn table(&self) -> Markup {
+// The style sheet lays the table out as cards on a phone. Screen readers then ignore the elements of the
+// table, so these have roles.
+impl SessionTable {
+    fn html(&self) -> Markup {
         html! {
             table.sessions role="table" aria-labelledby="sessions" {
                 thead role="rowgroup" {
@@ -136,7 +108,7 @@ impl List {
                         @for title in ["User", "Device", "First seen", "Last seen"] {
                             th scope="col" role="columnheader" { (title) }
                         }
-                        th scope="col" role="columnheader" { span.hidden { "Sign out" } }
+                        th scope="col" role="columnheader" { span.visually-hidden { "Sign out" } }
                     }
                 }
                 tbody role="rowgroup" {
@@ -153,26 +125,26 @@ impl List {
                 th.person scope="row" role="rowheader" {
                     @match user {
                         Some(user) => (user.name),
-                        None => span.soft { "Visitor" },
+                        None => span.muted { "Visitor" },
                     }
-                    @if self.this_one.as_ref() == Some(&row.sid) {
+                    @if self.current_sid.as_ref() == Some(&row.sid) {
                         " " span.badge { "This device" }
                     }
                 }
                 td role="cell" data-label="Device" {
-                    @if row.user_agent.is_some() { (device) } @else { span.soft { "–" } }
+                    @if row.user_agent.is_some() { (device) } @else { span.muted { "–" } }
                 }
                 td role="cell" data-label="First seen" { (ago(row.created_at, self.now)) }
                 td role="cell" data-label="Last seen" { (ago(row.last_seen, self.now)) }
                 td role="cell" {
                     div.actions {
-                        @let of_whom = user.map_or("a visitor", |user| &user.name);
+                        @let name = user.map_or("a visitor", |user| &user.name);
                         (self.button(&format!("sessions/{}", row.sid), html! {
-                            "Sign out" span.hidden { " " (of_whom) " on " (device) }
+                            "Sign out" span.visually-hidden { " " (name) " on " (device) }
                         }))
                         @if let Some(user) = user {
                             (self.button(&format!("users/{}", user.id), html! {
-                                span.hidden { "Sign out " (of_whom) " " } "Everywhere"
+                                span.visually-hidden { "Sign out " (name) " " } "Everywhere"
                             }))
                         }
                     }
@@ -181,11 +153,11 @@ impl List {
         }
     }
 
-    fn button(&self, what: &str, text: Markup) -> Markup {
+    fn button(&self, path: &str, text: Markup) -> Markup {
         html! {
-            form method="post" action={ "/admin/" (what) "/end?page=" (self.number) } {
+            form method="post" action={ "/admin/" (path) "/revoke?page=" (self.page_number) } {
                 (self.token)
-                button.second { (text) }
+                button.secondary { (text) }
             }
         }
     }
@@ -197,9 +169,9 @@ impl List {
         html! {
             @if self.number_of_pages > 1 {
                 nav.pages aria-label="Pages of sessions" {
-                    @if self.number > 1 { (link(self.number - 1, "Newer")) } @else { span {} }
-                    span.soft { "Page " (self.number) " of " (self.number_of_pages) }
-                    @if self.number < self.number_of_pages { (link(self.number + 1, "Older")) }
+                    @if self.page_number > 1 { (link(self.page_number - 1, "Newer")) } @else { span {} }
+                    span.muted { "Page " (self.page_number) " of " (self.number_of_pages) }
+                    @if self.page_number < self.number_of_pages { (link(self.page_number + 1, "Older")) }
                     @else { span {} }
                 }
             }
@@ -207,40 +179,48 @@ impl List {
     }
 }
 
-pub async fn end(
+pub async fn revoke(
     State(store): State<session::Store>,
     Admin { session, .. }: Admin,
     Path(sid): Path<String>,
-    at: Result<Query<At>, QueryRejection>,
-    Posted(()): Posted<()>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+    CsrfForm(()): CsrfForm<()>,
 ) -> Result<Redirect, AppError> {
     if session.id().is_some_and(|id| store.sid(&id) == sid) {
-        return leave(&session).await;
+        return sign_out_this_device(&session).await;
     }
     if store.revoke(session::Column::Sid.eq(sid)).await? == 0 {
         return Err(AppError::NotFound);
     }
-    back(&session, number(at), "The session is ended.".to_owned()).await
+    let message = "The session is signed out.".to_owned();
+    back_to_page(&session, page_number(query), message).await
 }
 
-pub async fn end_all_of(
+pub async fn revoke_user(
     State(store): State<session::Store>,
-    Admin { session, user: me }: Admin,
+    Admin {
+        session,
+        user: admin,
+    }: Admin,
     Path(id): Path<i32>,
-    at: Result<Query<At>, QueryRejection>,
-    Posted(()): Posted<()>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+    CsrfForm(()): CsrfForm<()>,
 ) -> Result<Redirect, AppError> {
     let user = user::Entity::find_by_id(id).one(store.db()).await?;
     let user = user.ok_or(AppError::NotFound)?;
     store.revoke(session::Column::UserId.eq(user.id)).await?;
-    if user.id == me.id {
-        return leave(&session).await;
+    if user.id == admin.id {
+        return sign_out_this_device(&session).await;
     }
     let message = format!("{} is signed out everywhere.", user.name);
-    back(&session, number(at), message).await
+    back_to_page(&session, page_number(query), message).await
 }
 
-async fn back(session: &Session, number: u64, message: String) -> Result<Redirect, AppError> {
-    say(session, message).await?;
-    Ok(Redirect::to(&format!("/admin?page={number}")))
+async fn back_to_page(
+    session: &Session,
+    page_number: u64,
+    message: String,
+) -> Result<Redirect, AppError> {
+    flash(session, message).await?;
+    Ok(Redirect::to(&format!("/admin?page={page_number}")))
 }

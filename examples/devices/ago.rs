@@ -1,23 +1,22 @@
-//! How is a moment told to people?
+//! How does a page say how long ago something happened?
 
 use maud::{Markup, html};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// "3 minutes ago", and the moment itself for programs.
-pub fn ago(then: OffsetDateTime, now: OffsetDateTime) -> Markup {
-    // Years of more than four digits alone have no such form.
-    let moment = then.format(&Rfc3339).unwrap_or_default();
-    html! { time datetime=(moment) { (in_words(then, now)) } }
+/// Renders "3 minutes ago", with the exact time in the attribute `datetime`.
+pub fn ago(time: OffsetDateTime, now: OffsetDateTime) -> Markup {
+    // Formatting fails only for years with more than four digits.
+    let datetime = time.format(&Rfc3339).unwrap_or_default();
+    html! { time datetime=(datetime) { (in_words(now - time)) } }
 }
 
-fn in_words(then: OffsetDateTime, now: OffsetDateTime) -> String {
-    let passed = now - then;
-    let (number, unit) = match passed.whole_minutes() {
+fn in_words(elapsed: time::Duration) -> String {
+    let (number, unit) = match elapsed.whole_minutes() {
         ..1 => return "just now".to_owned(),
         minutes @ ..60 => (minutes, "minute"),
-        _ if passed.whole_hours() < 24 => (passed.whole_hours(), "hour"),
-        _ => (passed.whole_days(), "day"),
+        _ if elapsed.whole_hours() < 24 => (elapsed.whole_hours(), "hour"),
+        _ => (elapsed.whole_days(), "day"),
     };
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {unit}{plural} ago")
@@ -30,9 +29,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_told_in_the_largest_whole_unit() {
-        let now = OffsetDateTime::UNIX_EPOCH;
-        for (passed, words) in [
+    fn the_elapsed_time_is_shown_in_the_largest_whole_unit() {
+        for (elapsed, words) in [
             (Duration::seconds(-5), "just now"),
             (Duration::seconds(59), "just now"),
             (Duration::minutes(1), "1 minute ago"),
@@ -42,7 +40,7 @@ mod tests {
             (Duration::hours(24), "1 day ago"),
             (Duration::days(13), "13 days ago"),
         ] {
-            assert_eq!(in_words(now - passed, now), words);
+            assert_eq!(in_words(elapsed), words);
         }
     }
 }

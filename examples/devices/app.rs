@@ -1,4 +1,4 @@
-//! What is served where, with which headers, on which tables?
+//! Which routes, response headers and tables does the site have?
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -16,7 +16,7 @@ use tower_sessions::cookie::SameSite;
 use crate::error::{AnyError, AppError};
 use crate::{account, admin, devices, sample, session, user};
 
-/// The tables, where they are missing, and the store.
+/// Creates missing tables and returns the store.
 pub async fn open(db: DatabaseConnection) -> Result<session::Store, AnyError> {
     let schema = Schema::new(db.get_database_backend());
     for mut table in [
@@ -27,7 +27,7 @@ pub async fn open(db: DatabaseConnection) -> Result<session::Store, AnyError> {
     }
     let store = session::Store::new(db)
         .with_idle_timeout(Duration::days(14))
-        // "Last seen" is shown to people, to the minute.
+        // The pages show "Last seen" to the minute.
         .with_touch_after(Duration::minutes(1))
         .with_absolute_timeout(Duration::days(90));
     store.create_table().await?;
@@ -35,8 +35,9 @@ pub async fn open(db: DatabaseConnection) -> Result<session::Store, AnyError> {
 }
 
 pub fn app(store: session::Store) -> Router {
-    // On the web, leave `with_secure` out: the cookie is for HTTPS then. `Lax`, so that who follows
-    // a link from elsewhere is signed in; what changes anything is a POST with a token.
+    // For HTTP on this machine. In production remove `with_secure`: the cookie then needs HTTPS. With
+    // `Lax`, users who follow a link from another site are signed in. Every change is a POST with a
+    // CSRF token.
     let sessions = store
         .layer()
         .with_secure(false)
@@ -44,8 +45,8 @@ pub fn app(store: session::Store) -> Router {
         .with_name("devices");
     Router::new()
         .route("/", get(devices::list))
-        .route("/sessions/end-others", post(devices::end_others))
-        .route("/sessions/{sid}/end", post(devices::end))
+        .route("/sessions/revoke-others", post(devices::revoke_others))
+        .route("/sessions/{sid}/revoke", post(devices::revoke))
         .route(
             "/sign-up",
             get(account::sign_up_form).post(account::sign_up),
@@ -56,22 +57,22 @@ pub fn app(store: session::Store) -> Router {
         )
         .route("/sign-out", post(account::sign_out))
         .route("/admin", get(admin::overview))
-        .route("/admin/sessions/{sid}/end", post(admin::end))
-        .route("/admin/users/{id}/end", post(admin::end_all_of))
+        .route("/admin/sessions/{sid}/revoke", post(admin::revoke))
+        .route("/admin/users/{id}/revoke", post(admin::revoke_user))
         .layer(sessions)
-        .route("/style.css", get(style))
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(nothing_here)
+        .route("/style.css", get(stylesheet))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
         .layer(DefaultBodyLimit::max(16 * 1024))
-        .layer(map_response(with_headers))
+        .layer(map_response(add_headers))
         .with_state(store)
 }
 
-async fn nothing_here() -> AppError {
+async fn not_found() -> AppError {
     AppError::NotFound
 }
 
-async fn style() -> impl IntoResponse {
+async fn stylesheet() -> impl IntoResponse {
     let headers = [
         (CONTENT_TYPE, "text/css; charset=utf-8"),
         (CACHE_CONTROL, "max-age=300"),
@@ -87,11 +88,11 @@ const HEADERS: [(HeaderName, &str); 4] = [
     ),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (REFERRER_POLICY, "same-origin"),
-    // Pages are one person's: after signing out, "back" shows nothing of them.
+    // After signing out, the browser's "back" shows no page of the user.
     (CACHE_CONTROL, "no-store"),
 ];
 
-async fn with_headers(mut response: Response) -> Response {
+async fn add_headers(mut response: Response) -> Response {
     for (name, value) in HEADERS {
         let headers = response.headers_mut();
         headers

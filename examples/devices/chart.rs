@@ -1,4 +1,4 @@
-//! How does a day of samples become a picture, and a table of the same numbers?
+//! How are a day's samples drawn as a bar chart and listed in a table?
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use time::OffsetDateTime;
 
 use crate::sample::{self, minute_of};
 
-/// The bars a picture has room for.
+/// The number of bars that fit into the chart.
 const SLOTS: i64 = 48;
 
-/// How many minutes a bar can stand for: the last makes a whole day of them.
+/// The minutes that a bar can cover. With the longest step the chart covers a whole day.
 const STEPS: [i64; 4] = [1, 5, 15, 30];
 
-/// The most sessions in each stretch of `step` minutes, by its number since 1970, up to `last`.
+/// The maximum of sessions in each slot of `step` minutes. Slots are numbered since 1970; `last` is now.
 #[derive(Debug, PartialEq, Eq)]
 struct Peaks {
     step: i64,
@@ -43,19 +43,19 @@ impl Peaks {
     }
 
     fn time(&self, slot: i64) -> String {
-        // A minute that this program has counted is in the range of time.
+        // Samples are from the last day, so the timestamp is in range.
         let time = OffsetDateTime::from_unix_timestamp(slot * self.step * 60);
         let time = time.unwrap_or(OffsetDateTime::UNIX_EPOCH);
         format!("{:02}:{:02}", time.hour(), time.minute())
     }
 }
 
-/// The least of 4, 10, 20, 40, 100, … that is not below `highest`: its half is whole.
-fn ceiling(highest: i64) -> i64 {
-    let mut ceiling = 4;
+/// Returns the smallest of 4, 10, 20, 40, 100, … that is at least `highest`. Its half is an integer.
+fn scale_max(highest: i64) -> i64 {
+    let mut max = 4;
     let mut power = 10;
-    while ceiling < highest {
-        ceiling = match ceiling / power {
+    while max < highest {
+        max = match max / power {
             0 => power,
             1 => 2 * power,
             2 => 4 * power,
@@ -65,63 +65,56 @@ fn ceiling(highest: i64) -> i64 {
             }
         };
     }
-    ceiling
+    max
 }
 
+/// Renders the samples up to `now`, which are in ascending order.
 pub fn chart(samples: &[sample::Model], now: OffsetDateTime) -> Markup {
     let peaks = Peaks::new(samples, minute_of(now));
-    if peaks.peaks.is_empty() {
-        return html! {
-            div.chart.card {
-                h2 { "Sessions over time" }
-                p.soft { "The first number is taken within a minute." }
-            }
-        };
-    }
-    let ceiling = ceiling(peaks.highest());
+    let max = scale_max(peaks.highest());
     let (from, middle) = (peaks.last - SLOTS + 1, peaks.last - SLOTS / 2);
     html! {
         figure.chart.card {
             figcaption {
-                h2 { "Sessions over time" }
-                span.soft { (title(&peaks)) }
+                h2 { "All sessions over time" }
+                span.muted { (subtitle(peaks.step)) }
             }
             div.plot {
                 div.ticks-y aria-hidden="true" {
-                    span { (ceiling) } span { (ceiling / 2) } span { "0" }
+                    span { (max) } span { (max / 2) } span { "0" }
                 }
-                (bars(&peaks, from, ceiling))
+                (bars(&peaks, from, max, &summary(samples)))
                 div.ticks-x aria-hidden="true" {
                     span { (peaks.time(from)) } span { (peaks.time(middle)) }
                     span { (peaks.time(peaks.last)) }
                 }
             }
-            (numbers(&peaks))
+            (table(&peaks))
         }
     }
 }
 
-fn title(peaks: &Peaks) -> String {
-    match peaks.step {
+fn subtitle(step: i64) -> String {
+    match step {
         1 => "Each minute, UTC".to_owned(),
-        step => format!("The most in {step} minutes, UTC"),
+        step => format!("Maximum in {step} minutes, UTC"),
     }
 }
 
-fn bars(peaks: &Peaks, from: i64, ceiling: i64) -> Markup {
-    // A bar is 7 of 10 wide; the browser stretches the picture to the room there is.
+fn bars(peaks: &Peaks, from: i64, max: i64, summary: &str) -> Markup {
+    // A bar is 7 of 10 units wide. The browser scales the image to the available width.
     let width = SLOTS * 10;
     html! {
         svg viewBox={ "0 0 " (width) " 100" } preserveAspectRatio="none" role="img"
             aria-labelledby="chart-title chart-desc" {
-            title id="chart-title" { "Sessions over time" }
-            desc id="chart-desc" { (in_words(peaks)) }
+            title id="chart-title" { "All sessions over time" }
+            desc id="chart-desc" { (summary) }
             @for y in [0, 50, 100] {
                 line x1="0" y1=(y) x2=(width) y2=(y) {}
             }
             @for (slot, sessions) in &peaks.peaks {
-                // None is a line on the ground, and not a gap: that is a time without a sample.
-                @let height = (*sessions as f64 / ceiling as f64 * 100.0).max(1.0);
+                // Zero sessions are a thin bar. A gap is a time without samples.
+                @let height = (*sessions as f64 / max as f64 * 100.0).max(1.0);
                 rect x=((slot - from) * 10 + 2) y=(format!("{:.1}", 100.0 - height))
                     width="7" height=(format!("{height:.1}")) {}
             }
@@ -129,17 +122,16 @@ fn bars(peaks: &Peaks, from: i64, ceiling: i64) -> Markup {
     }
 }
 
-fn in_words(peaks: &Peaks) -> String {
-    let Some((slot, latest)) = peaks.peaks.last_key_value() else {
-        return String::new();
-    };
-    let lowest = peaks.peaks.values().copied().min().unwrap_or_default();
-    let highest = peaks.highest();
-    let at = peaks.time(*slot);
-    format!("Between {lowest} and {highest}; {latest} at {at}. The numbers are in the table below.")
+/// Describes the chart to users who cannot see it.
+fn summary(samples: &[sample::Model]) -> String {
+    let sessions = || samples.iter().map(|sample| sample.sessions);
+    let lowest = sessions().min().unwrap_or_default();
+    let highest = sessions().max().unwrap_or_default();
+    let current = sessions().next_back().unwrap_or_default();
+    format!("Between {lowest} and {highest}, now {current}. The table below has the numbers.")
 }
 
-fn numbers(peaks: &Peaks) -> Markup {
+fn table(peaks: &Peaks) -> Markup {
     html! {
         details {
             summary { "The numbers" }
@@ -162,7 +154,7 @@ fn numbers(peaks: &Peaks) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::MINUTES_A_DAY;
+    use crate::sample::MINUTES_PER_DAY;
 
     const NOW: i64 = 29_000_017;
 
@@ -183,8 +175,8 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_day_is_48_bars_of_the_most_in_half_an_hour() {
-        let peaks = Peaks::new(&samples(MINUTES_A_DAY, |minute| minute % 30), NOW);
+    fn a_whole_day_is_48_bars_with_the_maximum_of_half_an_hour() {
+        let peaks = Peaks::new(&samples(MINUTES_PER_DAY, |minute| minute % 30), NOW);
         assert_eq!((peaks.step, peaks.peaks.len()), (30, 48));
         let mut older = peaks.peaks.values().rev().skip(1);
         assert!(older.all(|sessions| *sessions == 29));
@@ -200,14 +192,17 @@ mod tests {
 
     #[test]
     fn the_scale_ends_at_the_next_round_number() {
-        let given = [0, 4, 5, 10, 11, 21, 41, 100, 101, 4_001];
-        let ends = [4, 4, 10, 10, 20, 40, 100, 100, 200, 10_000];
-        assert_eq!(given.map(ceiling), ends);
+        let highest = [0, 4, 5, 10, 11, 21, 41, 100, 101, 4_001];
+        let max = [4, 4, 10, 10, 20, 40, 100, 100, 200, 10_000];
+        assert_eq!(highest.map(scale_max), max);
     }
 
     #[test]
-    fn before_the_first_sample_there_is_a_word_and_no_picture() {
-        let page = chart(&[], OffsetDateTime::UNIX_EPOCH).into_string();
-        assert!(!page.contains("<svg"), "{page}");
+    fn the_summary_has_the_lowest_the_highest_and_the_current_number() {
+        let now = OffsetDateTime::from_unix_timestamp(NOW * 60).unwrap();
+        let samples = samples(MINUTES_PER_DAY, |minute| 3 + NOW - minute);
+        let chart = chart(&samples, now).into_string();
+        assert!(chart.contains("Maximum in 30 minutes"), "{chart}");
+        assert!(chart.contains("Between 3 and 1442, now 3."), "{chart}");
     }
 }

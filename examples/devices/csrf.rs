@@ -1,5 +1,5 @@
-//! Was this form sent from one of our own pages? Each session has a secret that every form of its
-//! pages carries and no other site can know (OWASP's synchronizer token).
+//! Was this form sent from one of our own pages? Each session has a secret token. Every form of its
+//! pages carries the token, and no other site can know it (OWASP's synchronizer token pattern).
 
 use axum::extract::{Form, FromRequest, Request};
 use maud::{Markup, Render, html};
@@ -12,7 +12,7 @@ use crate::error::AppError;
 
 const KEY: &str = "csrf";
 
-/// Rendered, the hidden field that belongs into every form.
+/// Renders as the hidden field that every form needs.
 pub struct Token(String);
 
 impl Render for Token {
@@ -21,7 +21,7 @@ impl Render for Token {
     }
 }
 
-/// The session's token, made if it has none.
+/// Returns the session's token. Creates one if there is none.
 pub async fn token(session: &Session) -> Result<Token, AppError> {
     match session.get(KEY).await? {
         Some(token) => Ok(Token(token)),
@@ -29,15 +29,15 @@ pub async fn token(session: &Session) -> Result<Token, AppError> {
     }
 }
 
-/// A new token: forms that were handed out before are worth nothing.
+/// Replaces the session's token, so that earlier forms are not accepted any more.
 pub async fn renew(session: &Session) -> Result<Token, AppError> {
     let token = format!("{:032x}", rand::random::<u128>());
     session.insert(KEY, &token).await?;
     Ok(Token(token))
 }
 
-/// The fields of a form that carries its session's token; any other is refused.
-pub struct Posted<T>(pub T);
+/// Extracts a form's fields. Rejects a form without the session's token.
+pub struct CsrfForm<T>(pub T);
 
 #[derive(Deserialize)]
 struct WithToken<T> {
@@ -46,24 +46,24 @@ struct WithToken<T> {
     fields: Option<T>,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Posted<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for CsrfForm<T> {
     type Rejection = AppError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, AppError> {
         let session = request.extensions().get::<Session>().cloned();
-        let token: Option<String> = match session {
+        let expected: Option<String> = match session {
             Some(session) => session.get(KEY).await?,
             None => None,
         };
-        let Form(sent) = Form::<WithToken<T>>::from_request(request, state)
+        let Form(form) = Form::<WithToken<T>>::from_request(request, state)
             .await
-            .map_err(|_| AppError::Forged)?;
-        // In a time that does not tell how much of a guess was right.
-        let is_ours =
-            token.is_some_and(|token| token.as_bytes().ct_eq(sent.csrf.as_bytes()).into());
-        if !is_ours {
-            return Err(AppError::Forged);
+            .map_err(|_| AppError::InvalidCsrfToken)?;
+        // Compares in constant time, so that the response time reveals nothing about the token.
+        let is_valid =
+            expected.is_some_and(|expected| expected.as_bytes().ct_eq(form.csrf.as_bytes()).into());
+        if !is_valid {
+            return Err(AppError::InvalidCsrfToken);
         }
-        sent.fields.map(Self).ok_or(AppError::Incomplete)
+        form.fields.map(Self).ok_or(AppError::MissingField)
     }
 }

@@ -1,4 +1,4 @@
-//! Which device is it, going by its user agent?
+//! Which browser and system does a user agent name?
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use maud::{Markup, Render, html};
 use woothee::parser::Parser;
 use woothee::woothee::VALUE_UNKNOWN;
 
-/// "Firefox on Linux".
+/// A device, displayed as "Firefox on Linux".
 pub struct Device {
     browser: Option<String>,
     system: Option<String>,
@@ -15,8 +15,8 @@ pub struct Device {
 
 impl Device {
     pub fn new(user_agent: Option<&str>) -> Self {
-        let known = user_agent.and_then(|user_agent| Parser::new().parse(user_agent));
-        let Some(known) = known else {
+        let parsed = user_agent.and_then(|user_agent| Parser::new().parse(user_agent));
+        let Some(parsed) = parsed else {
             return Self {
                 browser: None,
                 system: None,
@@ -25,13 +25,13 @@ impl Device {
         };
         let is_known = |name: &&str| *name != VALUE_UNKNOWN;
         Self {
-            browser: Some(known.name).filter(is_known).map(browser),
-            system: Some(known.os).filter(is_known).map(system),
-            is_phone: known.category == "smartphone",
+            browser: Some(parsed.name).filter(is_known).map(browser_name),
+            system: Some(parsed.os).filter(is_known).map(system_name),
+            is_phone: parsed.category == "smartphone",
         }
     }
 
-    /// For those who look rather than read; the name says the same.
+    /// Renders an icon, hidden from screen readers because the name says the same.
     pub fn icon(&self) -> Markup {
         html! {
             svg.icon viewBox="0 0 24 24" aria-hidden="true" {
@@ -63,7 +63,7 @@ impl Render for Device {
     }
 }
 
-fn browser(name: &str) -> String {
+fn browser_name(name: &str) -> String {
     let name = match name {
         "SamsungBrowser" => "Samsung Internet",
         "HTTP Library" => "A program",
@@ -72,10 +72,10 @@ fn browser(name: &str) -> String {
     name.to_owned()
 }
 
-fn system(name: &str) -> String {
+fn system_name(name: &str) -> String {
     match name {
         "Mac OSX" => "macOS".to_owned(),
-        // Browsers call every Windows since 10 "Windows 10".
+        // Browsers report every version since 10 as "Windows 10".
         "Windows 10" => "Windows".to_owned(),
         name => name.to_owned(),
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn todays_browsers_and_systems_are_named() {
+    fn current_browsers_and_systems_are_recognized() {
         for (user_agent, name) in [
             (
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \

@@ -1,4 +1,4 @@
-//! Where am I signed in, and how do I end that?
+//! Which devices is the user signed in on, and how does the user sign them out?
 
 use axum::extract::{Path, State};
 use axum::response::Redirect;
@@ -6,12 +6,12 @@ use maud::{Markup, html};
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QueryOrder};
 use time::OffsetDateTime;
 
-use crate::account::leave;
+use crate::account::sign_out_this_device;
 use crate::ago::ago;
-use crate::csrf::{self, Posted, Token};
+use crate::csrf::{self, CsrfForm, Token};
 use crate::device::Device;
 use crate::error::AppError;
-use crate::page::{page, say};
+use crate::page::{flash, page};
 use crate::session;
 use crate::signed_in::SignedIn;
 
@@ -19,28 +19,28 @@ pub async fn list(
     State(store): State<session::Store>,
     SignedIn { session, user }: SignedIn,
 ) -> Result<Markup, AppError> {
-    let this_one = session.id().map(|id| store.sid(&id));
+    let current_sid = session.id().map(|id| store.sid(&id));
     let mut rows = store
         .active()
         .filter(session::Column::UserId.eq(user.id))
         .order_by_desc(session::Column::LastSeen)
         .all(store.db())
         .await?;
-    // The device in one's hand comes first; the sort keeps the order of the others.
-    rows.sort_by_key(|row| this_one.as_ref() != Some(&row.sid));
+    // This device comes first. The sort is stable, so the others keep their order.
+    rows.sort_by_key(|row| current_sid.as_ref() != Some(&row.sid));
     let token = csrf::token(&session).await?;
     let now = OffsetDateTime::now_utc();
     let main = html! {
         div.top {
             div {
                 h1 { "Your sessions" }
-                p.soft {
+                p.muted {
                     "Signed in as " b.person { (user.name) }
                     " on " (rows.len()) @if rows.len() == 1 { " device." } @else { " devices." }
                 }
             }
             @if rows.len() > 1 {
-                form method="post" action="/sessions/end-others" {
+                form method="post" action="/sessions/revoke-others" {
                     (token)
                     button { "Sign out all others" }
                 }
@@ -48,22 +48,22 @@ pub async fn list(
         }
         ul.devices {
             @for row in &rows {
-                (card(row, this_one.as_ref() == Some(&row.sid), &token, now))
+                (card(row, current_sid.as_ref() == Some(&row.sid), &token, now))
             }
         }
     };
     page(&session, Some(&user), "Your sessions", &main).await
 }
 
-fn card(row: &session::Model, is_this_one: bool, token: &Token, now: OffsetDateTime) -> Markup {
+fn card(row: &session::Model, is_current: bool, token: &Token, now: OffsetDateTime) -> Markup {
     let device = Device::new(row.user_agent.as_deref());
     html! {
-        li.card.device.this[is_this_one] {
+        li.card.device.current[is_current] {
             div.name {
                 (device.icon())
                 div {
                     h2 { (device) }
-                    @if is_this_one { span.badge { "This device" } }
+                    @if is_current { span.badge { "This device" } }
                 }
             }
             dl {
@@ -72,46 +72,46 @@ fn card(row: &session::Model, is_this_one: bool, token: &Token, now: OffsetDateT
                 dt { "Last seen" }
                 dd { (ago(row.last_seen, now)) }
             }
-            form method="post" action={ "/sessions/" (row.sid) "/end" } {
+            form method="post" action={ "/sessions/" (row.sid) "/revoke" } {
                 (token)
-                button.second { "Sign out" span.hidden { " " (device) } }
+                button.secondary { "Sign out" span.visually-hidden { " " (device) } }
             }
         }
     }
 }
 
-pub async fn end(
+pub async fn revoke(
     State(store): State<session::Store>,
     SignedIn { session, user }: SignedIn,
     Path(sid): Path<String>,
-    Posted(()): Posted<()>,
+    CsrfForm(()): CsrfForm<()>,
 ) -> Result<Redirect, AppError> {
     if session.id().is_some_and(|id| store.sid(&id) == sid) {
-        return leave(&session).await;
+        return sign_out_this_device(&session).await;
     }
-    // The user's own alone: a sid is no secret, so it proves nothing.
-    let mine = Condition::all()
+    // The sid is no secret, so check that the session is the user's.
+    let users_session = Condition::all()
         .add(session::Column::UserId.eq(user.id))
         .add(session::Column::Sid.eq(sid));
-    if store.revoke(mine).await? == 0 {
+    if store.revoke(users_session).await? == 0 {
         return Err(AppError::NotFound);
     }
-    say(&session, "That device is signed out.").await?;
+    flash(&session, "That device is signed out.").await?;
     Ok(Redirect::to("/"))
 }
 
-pub async fn end_others(
+pub async fn revoke_others(
     State(store): State<session::Store>,
     SignedIn { session, user }: SignedIn,
-    Posted(()): Posted<()>,
+    CsrfForm(()): CsrfForm<()>,
 ) -> Result<Redirect, AppError> {
-    let id = session.id().ok_or(AppError::SignedOut)?;
-    let mine = session::Column::UserId.eq(user.id);
-    let message = match store.revoke_others(mine, &id).await? {
-        0 => "You are signed in nowhere else.".to_owned(),
+    let id = session.id().ok_or(AppError::NotSignedIn)?;
+    let users_sessions = session::Column::UserId.eq(user.id);
+    let message = match store.revoke_others(users_sessions, &id).await? {
+        0 => "You have no other devices.".to_owned(),
         1 => "Your other device is signed out.".to_owned(),
-        ended => format!("Your {ended} other devices are signed out."),
+        count => format!("Your {count} other devices are signed out."),
     };
-    say(&session, message).await?;
+    flash(&session, message).await?;
     Ok(Redirect::to("/"))
 }

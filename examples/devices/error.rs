@@ -12,16 +12,16 @@ pub type AnyError = Box<dyn Error + Send + Sync>;
 
 #[derive(Debug)]
 pub enum AppError {
-    /// Nobody is signed in; the visitor is sent to do so.
-    SignedOut,
-    /// For the administrator alone.
+    /// Redirects to the sign-in page.
+    NotSignedIn,
+    /// The page is for the administrator only.
     Forbidden,
-    /// A form without this session's token.
-    Forged,
-    /// A form of ours without one of its fields.
-    Incomplete,
+    /// The form does not have this session's token.
+    InvalidCsrfToken,
+    /// The form has a valid token, but a field is missing.
+    MissingField,
     NotFound,
-    /// The log says more than the page.
+    /// The log has the error, the page does not.
     Internal(AnyError),
 }
 
@@ -34,33 +34,33 @@ impl<E: Error + Send + Sync + 'static> From<E> for AppError {
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
         let (status, title, advice) = match self {
-            Self::SignedOut => return Redirect::to("/sign-in").into_response(),
+            Self::NotSignedIn => return Redirect::to("/sign-in").into_response(),
             Self::Forbidden => (
                 StatusCode::FORBIDDEN,
-                "Not for you",
+                "Not allowed",
                 "This page is for the administrator.",
             ),
-            Self::Forged => (
+            Self::InvalidCsrfToken => (
                 StatusCode::FORBIDDEN,
                 "This form is out of date",
                 "Nothing was changed. Open the page again and send the form from there.",
             ),
-            Self::Incomplete => (
+            Self::MissingField => (
                 StatusCode::BAD_REQUEST,
-                "Something is missing",
+                "A field is missing",
                 "Nothing was changed. Open the page again and fill in the whole form.",
             ),
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
-                "Nothing here",
-                "What you are looking for does not exist, or not any more.",
+                "Not found",
+                "What you requested does not exist or has been deleted.",
             ),
             Self::Internal(error) => {
-                tracing::error!(error, "a request failed");
+                tracing::error!(error, "the request failed");
                 (
                     StatusCode::INTERNAL_SERVER_ERROR,
-                    "That went wrong",
-                    "It is our fault, not yours. Please try again in a moment.",
+                    "Something went wrong",
+                    "This is an error of the site. Please try again later.",
                 )
             }
         };
@@ -71,6 +71,6 @@ impl IntoResponse for AppError {
                 p { a.button href="/" { "Back to your sessions" } }
             }
         };
-        (status, page::bare(title, &main)).into_response()
+        (status, page::without_session(title, &main)).into_response()
     }
 }

@@ -1,16 +1,17 @@
-//! How is it run? A site where people see the devices they are signed in on, and sign them out:
-//! pages without JavaScript, forms that other sites cannot send, an overview for the administrator.
+//! How is the site started and stopped? Users see the devices they are signed in on and sign them out.
+//! The pages need no JavaScript, the forms have CSRF tokens, and the administrator has an overview.
 //!
 //! ```sh
 //! cargo run --example devices
 //! ```
 //!
-//! Then sign up at <http://127.0.0.1:3000> (the first account is the administrator's), and sign in
-//! again from a second browser or a private window.
+//! Then open the address that it prints and sign up. The first account becomes the administrator. Sign
+//! in again from a second browser or a private window.
 //!
-//! `PORT` (3000) and `DATABASE_URL` (`sqlite://devices.sqlite?mode=rwc`; also `postgres://…` or
-//! `mysql://…`) come from the environment. What it leaves out: a limit on attempts to sign in, and
-//! ways to change or recover a password.
+//! Environment variables: `PORT` (default 3000) and `DATABASE_URL` (default
+//! `sqlite://devices.sqlite?mode=rwc`; also `postgres://…` or `mysql://…`).
+//!
+//! Not included: a limit on sign-in attempts, and ways to change or recover a password.
 
 mod account;
 mod account_form;
@@ -18,6 +19,7 @@ mod admin;
 mod ago;
 mod app;
 mod chart;
+mod counts;
 mod csrf;
 mod device;
 mod devices;
@@ -31,9 +33,11 @@ mod signed_in;
 mod tests;
 mod user;
 
+use axum::Router;
 use sea_orm::Database;
 use session_store::connect_options;
 use time::Duration;
+use tokio::net::TcpListener;
 
 use crate::app::{app, open};
 use crate::error::AnyError;
@@ -45,21 +49,47 @@ async fn main() -> Result<(), AnyError> {
         .init();
     let url = std::env::var("DATABASE_URL")
         .unwrap_or_else(|_| "sqlite://devices.sqlite?mode=rwc".to_owned());
-    let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
 
     let store = open(Database::connect(connect_options(url)).await?).await?;
     let prune = store.prune_every(Duration::minutes(15));
     let sampling = tokio::spawn(sample::every_minute(store.clone()));
 
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, app(store))
-        .with_graceful_shutdown(async {
-            // Without Ctrl-C the program is ended otherwise.
-            let _ = tokio::signal::ctrl_c().await;
-        })
-        .await?;
+    serve(app(store)).await?;
     sampling.abort();
     prune.stop().await;
     Ok(())
+}
+
+/// Serves on the port `PORT`, by default 3000, until Ctrl-C or SIGTERM.
+async fn serve(app: Router) -> Result<(), AnyError> {
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))
+        .await
+        .map_err(|error| {
+            format!("cannot listen on port {port}: {error}; set PORT to a free port")
+        })?;
+    println!("listening on http://{}", listener.local_addr()?);
+    axum::serve(listener, app)
+        .with_graceful_shutdown(shutdown_signal())
+        .await?;
+    Ok(())
+}
+
+/// Completes on Ctrl-C or SIGTERM.
+async fn shutdown_signal() {
+    #[cfg(unix)]
+    let sigterm = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut sigterm) => sigterm.recv().await,
+            // Without a handler, SIGTERM ends the program at once.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let sigterm = std::future::pending::<Option<()>>();
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        _ = sigterm => {}
+    }
 }

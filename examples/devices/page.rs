@@ -1,4 +1,4 @@
-//! What do all pages have in common? The frame around them, and the message that is shown once.
+//! What do all pages have in common? The layout, the navigation and the flash message.
 
 use maud::{DOCTYPE, Markup, html};
 use tower_sessions::Session;
@@ -9,12 +9,12 @@ use crate::user;
 
 const FLASH: &str = "flash";
 
-/// Has the session's next page say something, once.
-pub async fn say(session: &Session, message: impl Into<String>) -> Result<(), AppError> {
+/// Sets a message that the session's next page shows once.
+pub async fn flash(session: &Session, message: impl Into<String>) -> Result<(), AppError> {
     Ok(session.insert(FLASH, message.into()).await?)
 }
 
-/// A page for somebody, or for a visitor.
+/// Renders a page for a user, or for a visitor if `user` is `None`.
 pub async fn page(
     session: &Session,
     user: Option<&user::Model>,
@@ -23,7 +23,7 @@ pub async fn page(
 ) -> Result<Markup, AppError> {
     let message = session.get::<String>(FLASH).await?;
     if message.is_some() {
-        // Not without one: `remove` has the session saved, though there is nothing to remove.
+        // Only if there is one: `remove_value` saves the session even if the key is missing.
         session.remove_value(FLASH).await?;
     }
     let token = csrf::token(session).await?;
@@ -35,14 +35,14 @@ pub async fn page(
     };
     let nav = match user {
         Some(user) => nav(user, title, &token),
-        None => visitors_nav(title),
+        None => visitor_nav(title),
     };
-    Ok(frame(title, &nav, &main))
+    Ok(layout(title, &nav, &main))
 }
 
-/// A page that asks no session: an error's, above all.
-pub fn bare(title: &str, main: &Markup) -> Markup {
-    frame(title, &html! {}, main)
+/// Renders a page that does not load the session, for errors.
+pub fn without_session(title: &str, main: &Markup) -> Markup {
+    layout(title, &html! {}, main)
 }
 
 fn nav(user: &user::Model, title: &str, token: &Token) -> Markup {
@@ -54,13 +54,13 @@ fn nav(user: &user::Model, title: &str, token: &Token) -> Markup {
             }
             form method="post" action="/sign-out" {
                 (token)
-                button.quiet { "Sign out" span.hidden { " " (user.name) } }
+                button.quiet { "Sign out" span.visually-hidden { " " (user.name) } }
             }
         }
     }
 }
 
-fn visitors_nav(title: &str) -> Markup {
+fn visitor_nav(title: &str) -> Markup {
     html! {
         nav aria-label="Site" {
             (link("/sign-in", "Sign in", title))
@@ -69,14 +69,14 @@ fn visitors_nav(title: &str) -> Markup {
     }
 }
 
-/// A link is called as the page it leads to.
+/// Renders a link, marked as current if its text is the title of this page.
 fn link(href: &str, text: &str, title: &str) -> Markup {
     html! {
         a href=(href) aria-current=[(text == title).then_some("page")] { (text) }
     }
 }
 
-fn frame(title: &str, nav: &Markup, main: &Markup) -> Markup {
+fn layout(title: &str, nav: &Markup, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -86,7 +86,7 @@ fn frame(title: &str, nav: &Markup, main: &Markup) -> Markup {
                 meta name="color-scheme" content="light dark";
                 title { (title) " · Devices" }
                 link rel="stylesheet" href="/style.css";
-                // No request for an icon that is not there.
+                // An empty icon, so that browsers do not request one.
                 link rel="icon" href="data:,";
             }
             body {

@@ -1,4 +1,4 @@
-//! How many sessions were there, each minute of the last day?
+//! How many sessions were active in each minute of the last day?
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
 use time::OffsetDateTime;
 
-use crate::error::AnyError;
+use crate::counts::Counts;
 use crate::session;
 
-pub const MINUTES_A_DAY: i64 = 24 * 60;
+pub const MINUTES_PER_DAY: i64 = 24 * 60;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "sample")]
@@ -26,40 +26,51 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Takes samples for ever.
+/// Takes a sample at the start of every minute, and never returns.
 pub async fn every_minute(store: session::Store) {
     loop {
         let now = OffsetDateTime::now_utc();
         if let Err(error) = take(&store, now).await {
-            tracing::error!(%error, "no sample was taken");
+            tracing::error!(%error, "cannot take a sample");
         }
-        // To the beginning of the next minute, so that none has two samples and the next has none.
         let seconds = 60 - now.second().min(59);
         tokio::time::sleep(Duration::from_secs(seconds.into())).await;
     }
 }
 
-/// Takes the minute's sample, unless another process has, and forgets those of yesterday.
-pub async fn take(store: &session::Store, now: OffsetDateTime) -> Result<(), AnyError> {
+/// Takes the minute's sample, unless another process has, and deletes samples older than a day.
+pub async fn take(store: &session::Store, now: OffsetDateTime) -> Result<(), DbErr> {
     let minute = minute_of(now);
     let sample = ActiveModel {
         minute: Set(minute),
-        sessions: Set(store.count().await?.try_into()?),
+        sessions: Set(Counts::load(store).await?.sessions),
     };
     Entity::insert(sample)
         .on_conflict_do_nothing()
         .exec_without_returning(store.db())
         .await?;
     Entity::delete_many()
-        .filter(Column::Minute.lte(minute - MINUTES_A_DAY))
+        .filter(Column::Minute.lte(minute - MINUTES_PER_DAY))
         .exec(store.db())
         .await?;
     Ok(())
 }
 
-/// The samples of the last day, the oldest first.
-pub async fn all(db: &DatabaseConnection) -> Result<Vec<Model>, DbErr> {
-    Entity::find().order_by_asc(Column::Minute).all(db).await
+/// Returns the samples of the last day up to now, oldest first. The last one is `sessions`, the current
+/// count, so that the chart agrees with the other numbers of its page.
+pub async fn last_day(
+    db: &DatabaseConnection,
+    sessions: i64,
+    now: OffsetDateTime,
+) -> Result<Vec<Model>, DbErr> {
+    let minute = minute_of(now);
+    let mut samples = Entity::find()
+        .filter(Column::Minute.lt(minute))
+        .order_by_asc(Column::Minute)
+        .all(db)
+        .await?;
+    samples.push(Model { minute, sessions });
+    Ok(samples)
 }
 
 pub fn minute_of(time: OffsetDateTime) -> i64 {

@@ -10,7 +10,7 @@ pub struct Model {
     pub sid: String,
     pub sess: Json,
     pub expire: TimeDateTimeWithTimeZone,
-    /// Filled from the session key `user_id`, which signing in sets; empty for a visitor.
+    /// Filled from the session key `user_id`, which signing in sets. NULL for a visitor.
     #[session(index)]
     pub user_id: Option<i32>,
     /// Filled from the session key `user_agent`.

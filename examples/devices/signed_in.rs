@@ -1,4 +1,4 @@
-//! Who is asking, and may they? Extractors that let a handler be written for those who may.
+//! Who sent the request, and may they? Extractors for signed-in users and for the administrator.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -8,7 +8,7 @@ use tower_sessions::Session;
 use crate::error::AppError;
 use crate::{session, user};
 
-/// Anyone who is signed in; others are sent to do so.
+/// Extracts the signed-in user. Redirects a visitor to the sign-in page.
 pub struct SignedIn {
     pub session: Session,
     pub user: user::Model,
@@ -24,12 +24,14 @@ impl FromRequestParts<session::Store> for SignedIn {
         let session = Session::from_request_parts(parts, store)
             .await
             .map_err(|(_, message)| AppError::Internal(message.into()))?;
-        let user = user_of(&session, store).await?.ok_or(AppError::SignedOut)?;
+        let user = current_user(&session, store)
+            .await?
+            .ok_or(AppError::NotSignedIn)?;
         Ok(Self { session, user })
     }
 }
 
-/// The administrator; others are refused.
+/// Extracts the administrator. Rejects other users.
 pub struct Admin {
     pub session: Session,
     pub user: user::Model,
@@ -51,8 +53,8 @@ impl FromRequestParts<session::Store> for Admin {
     }
 }
 
-/// The user who is signed in with a session, if any.
-pub async fn user_of(
+/// Returns the user who is signed in with the session.
+pub async fn current_user(
     session: &Session,
     store: &session::Store,
 ) -> Result<Option<user::Model>, AppError> {

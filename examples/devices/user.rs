@@ -22,7 +22,7 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Adds an account; the first is the administrator's.
+/// Adds an account. The first account becomes the administrator.
 pub async fn add(
     db: &DatabaseConnection,
     name: String,
@@ -37,10 +37,11 @@ pub async fn add(
     if has_users(db).await? {
         return user.insert(db).await;
     }
-    // Of two that find no account at the same moment, one is refused, and is second when tried again.
+    // If two requests find no account at the same time, the database rejects one of them, and the user
+    // tries again as the second account.
     let transaction = db
         .begin_with_options(TransactionOptions {
-            // SQLite has no other, and warns when it is asked for it.
+            // SQLite has only this level, and logs a warning if it is set.
             isolation_level: (db.get_database_backend() != DbBackend::Sqlite)
                 .then_some(IsolationLevel::Serializable),
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -57,6 +58,7 @@ pub async fn add(
     Ok(user)
 }
 
-async fn has_users(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
+/// Returns whether there is any account.
+pub async fn has_users(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
     Ok(Entity::find().count(db).await? > 0)
 }

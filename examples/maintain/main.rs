@@ -1,4 +1,4 @@
-//! For operators: what a session table holds, and a prune by hand.
+//! Reports what a session table holds, and prunes it by hand. For operators.
 //!
 //! ```sh
 //! cargo run --example maintain
@@ -6,9 +6,10 @@
 //! cargo run --example maintain -- prune --batch-size 1000 --pause 100
 //! ```
 //!
-//! `DATABASE_URL` comes from the environment (`sqlite://quickstart.sqlite`, the file of the example
-//! `quickstart`; also `postgres://…` or `mysql://…`). Ctrl-C ends a prune after the batch in hand,
-//! another one at once.
+//! Environment variable: `DATABASE_URL` (default `sqlite://quickstart.sqlite`, the file that the example
+//! `quickstart` creates; also `postgres://…` or `mysql://…`).
+//!
+//! Ctrl-C or SIGTERM stops a prune after the current batch. A second signal stops it at once.
 
 mod prune;
 mod report;
@@ -21,24 +22,23 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqlxError};
-// The entity whose table this is about. An application puts its own here, as in
-// `use my_app::entity::session;`.
+// The entity of the table. Replace it with yours, for example `use my_app::entity::session;`.
 use session_store::express_session as session;
 use time::OffsetDateTime;
 
-/// Shows what the session table holds, and prunes it by hand.
+/// Reports what the session table holds, and prunes it by hand.
 ///
-/// The report writes nothing. To tell the sizes it reads the whole table, which takes a
-/// while in a large one.
+/// The report changes nothing. It reads the whole table to measure sizes, which is slow on
+/// a large table.
 #[derive(Debug, Parser)]
 #[command(name = "maintain", verbatim_doc_comment)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// The database, as postgres://…, mysql://… or sqlite://…
+    /// The URL of the database: postgres://…, mysql://… or sqlite://…
     ///
-    /// A password in the arguments is seen in the list of processes: prefer the environment.
+    /// Other users of the machine can see a password in the arguments. Prefer the environment.
     #[arg(
         long,
         value_name = "URL",
@@ -49,17 +49,17 @@ struct Arguments {
     )]
     database_url: String,
 
-    /// Leave out the sizes; of the rows the ends alone are read
+    /// Do not measure sizes, and read only the expiry of each session
     #[arg(long)]
     no_sizes: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Delete the rows of expired sessions, in batches
+    /// Delete expired sessions in batches
     ///
-    /// Those that have expired when it begins. Ctrl-C ends it after the batch in hand,
-    /// with exit code 130; another Ctrl-C at once.
+    /// Deletes the sessions that have expired when it starts. Ctrl-C or SIGTERM stops it
+    /// after the current batch, with exit code 130. A second signal stops it at once.
     #[command(verbatim_doc_comment)]
     Prune(prune::Options),
 }
@@ -69,9 +69,9 @@ async fn main() -> ExitCode {
     run(Arguments::parse()).await.into()
 }
 
-/// The exit code, when all is said.
+/// Runs the command, prints what it returns, and returns the exit code.
 async fn run(arguments: Arguments) -> u8 {
-    match answer(arguments).await {
+    match execute(arguments).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("maintain: {error}");
@@ -82,7 +82,7 @@ async fn run(arguments: Arguments) -> u8 {
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn answer(arguments: Arguments) -> Result<u8, AnyError> {
+async fn execute(arguments: Arguments) -> Result<u8, AnyError> {
     let store = session::Store::new(connect(&arguments.database_url).await?);
     store.health().await?;
     let (text, code) = match arguments.command {
@@ -96,13 +96,13 @@ async fn answer(arguments: Arguments) -> Result<u8, AnyError> {
             (format!("{outcome}\n"), outcome.exit_code())
         }
     };
-    // Not by `print!`, which panics when the reader has gone, as in `maintain | head -1`.
+    // `print!` panics when the reader has closed the pipe, as in `maintain | head -1`.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(code)
 }
 
-/// Not with `session_store::connect_options`, which puts an SQLite file into WAL mode: a look at a table
-/// changes nothing.
+/// Connects without `session_store::connect_options`, which would switch an SQLite file to WAL mode. A
+/// report must not change the database.
 async fn connect(url: &str) -> Result<DatabaseConnection, AnyError> {
     let mut options = ConnectOptions::new(url);
     options
@@ -110,17 +110,19 @@ async fn connect(url: &str) -> Result<DatabaseConnection, AnyError> {
         .connect_timeout(Duration::from_secs(5));
     let connected = Database::connect(options).await;
     connected.map_err(|error| {
-        let reason = match error {
-            // sqlx tries again for as long, and does not say what it met.
-            DbErr::Conn(RuntimeErr::SqlxError(error))
-                if matches!(*error, SqlxError::PoolTimedOut) =>
-            {
-                "no answer for 5 seconds; is the server up, at the host and port of DATABASE_URL?"
-                    .to_owned()
-            }
-            // SeaORM quotes a URL that it cannot use, and with it a password.
-            error => error.to_string().replace(url, "DATABASE_URL"),
-        };
+        let reason = reason(&error, url);
         format!("could not connect to the database: {reason}").into()
     })
+}
+
+fn reason(error: &DbErr, url: &str) -> String {
+    match error {
+        // sqlx retries until the timeout, and drops the error of each attempt.
+        DbErr::Conn(RuntimeErr::SqlxError(error)) if matches!(**error, SqlxError::PoolTimedOut) => {
+            "no answer for 5 seconds; is the server up, at the host and port of DATABASE_URL?"
+                .to_owned()
+        }
+        // SeaORM quotes a URL that it cannot use, with its password.
+        error => error.to_string().replace(url, "DATABASE_URL"),
+    }
 }

@@ -1,4 +1,4 @@
-//! A prune by hand, which shows how far it is and can be ended after any batch.
+//! Prunes by hand, shows its progress, and can be stopped after any batch.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use crate::AnyError;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Say how many rows that would be, and delete none
+    /// Count the rows to delete, but do not delete them
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Rows that a batch deletes
+    /// Rows to delete in each batch
     #[arg(long, value_name = "ROWS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub batch_size: u32,
 
-    /// Milliseconds from one batch to the next, for the database to do its other work
+    /// Milliseconds to wait between batches, so that the database can do other work
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub pause: u64,
 }
@@ -42,7 +42,7 @@ impl Outcome {
     }
 }
 
-/// What a shell gives a program that Ctrl-C has ended: 128 and the number of the signal.
+/// The exit code that a shell reports after Ctrl-C: 128 plus the number of SIGINT.
 const STOPPED: u8 = 130;
 
 impl fmt::Display for Outcome {
@@ -50,29 +50,29 @@ impl fmt::Display for Outcome {
         match *self {
             Self::WouldDelete { rows, batches } => write!(
                 f,
-                "dry run: {} in {} to be deleted, none is",
-                counted(rows, "row"),
-                counted(batches, "batch")
+                "dry run: would delete {} in {}",
+                quantity(rows, "row"),
+                quantity(batches, "batch")
             ),
             Self::Done { deleted, left: 0 } => {
-                write!(f, "done: {} deleted", counted(deleted, "row"))
+                write!(f, "done: {} deleted", quantity(deleted, "row"))
             }
             Self::Done { deleted, left } => write!(
                 f,
-                "done: {} deleted; {} could not be: another prune is at work, or a policy or a \
-                 trigger of the database keeps them",
-                counted(deleted, "row"),
+                "done: {} deleted, {} not deleted: another prune is running, or a policy or trigger \
+                 of the database blocks the delete",
+                quantity(deleted, "row"),
                 HumanCount(left)
             ),
             Self::Stopped { deleted, of } => {
                 let deleted = HumanCount(deleted);
-                write!(f, "stopped: {deleted} of {} deleted", counted(of, "row"))
+                write!(f, "stopped: {deleted} of {} deleted", quantity(of, "row"))
             }
         }
     }
 }
 
-fn counted(number: u64, noun: &str) -> String {
+fn quantity(number: u64, noun: &str) -> String {
     let ending = match (number, noun) {
         (1, _) => "",
         (_, "batch") => "es",
@@ -81,12 +81,12 @@ fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{ending}", HumanCount(number))
 }
 
-/// Prunes as a person asks for it: until all is deleted or Ctrl-C.
+/// Prunes until every expired session is deleted or a signal arrives.
 pub async fn run<M: SessionModel>(
     store: &SeaOrmStore<M>,
     options: &Options,
 ) -> Result<Outcome, AnyError> {
-    // One moment for what is counted and what is deleted.
+    // The same time for counting and deleting, so that both mean the same rows.
     let now = OffsetDateTime::now_utc();
     let store = store.clone().with_clock(move || now);
     let rows = store.expired().count(store.db()).await?;
@@ -94,33 +94,48 @@ pub async fn run<M: SessionModel>(
         let batches = rows.div_ceil(u64::from(options.batch_size));
         return Ok(Outcome::WouldDelete { rows, batches });
     }
-    // From here on: before, nothing is done that is worth waiting for.
     let bar = progress_bar(rows);
-    let stop = stopped_by_ctrl_c(bar.clone());
+    let stop = stop_on_signal(bar.clone());
     prune(&store, options, rows, stop, &bar).await
 }
 
-/// The first Ctrl-C is told by the receiver, the second ends the program.
-fn stopped_by_ctrl_c(bar: ProgressBar) -> watch::Receiver<bool> {
+/// Returns a receiver that becomes true on the first Ctrl-C or SIGTERM. The second one ends the program.
+fn stop_on_signal(bar: ProgressBar) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            bar.println("stopping after the batch in hand; Ctrl-C again stops at once");
-            sender.send_replace(true);
-            if tokio::signal::ctrl_c().await.is_ok() {
-                bar.finish_and_clear();
-                let deleted = HumanCount(bar.position());
-                eprintln!("maintain: stopped in a batch; before it, {deleted} were deleted");
-                std::process::exit(i32::from(STOPPED));
-            }
-        }
-        // A sender that is gone would be taken for Ctrl-C.
-        std::future::pending::<()>().await;
+        shutdown_signal().await;
+        bar.println("stopping after the current batch; Ctrl-C again stops at once");
+        sender.send_replace(true);
+        shutdown_signal().await;
+        bar.finish_and_clear();
+        let deleted = HumanCount(bar.position());
+        eprintln!("maintain: stopped during a batch; earlier batches deleted {deleted} rows");
+        std::process::exit(i32::from(STOPPED));
     });
     receiver
 }
 
-/// Deletes batch by batch until nothing is left or `stop` says so; `rows` is how many there are.
+/// Completes on Ctrl-C or SIGTERM.
+async fn shutdown_signal() {
+    #[cfg(unix)]
+    let sigterm = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut sigterm) => sigterm.recv().await,
+            // Without a handler, SIGTERM ends the program at once.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let sigterm = std::future::pending::<Option<()>>();
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        _ = sigterm => {}
+    }
+}
+
+/// Deletes batch by batch until no expired session is left or `stop` is true. `rows` is the number of
+/// rows to delete.
 pub async fn prune<M: SessionModel>(
     store: &SeaOrmStore<M>,
     options: &Options,
@@ -140,13 +155,13 @@ pub async fn prune<M: SessionModel>(
                     .map_err(Into::into);
             }
             Err(error) => {
-                let (deleted, of) = (HumanCount(deleted), counted(rows, "row"));
-                break Err(format!("{error}\nbefore that: {deleted} of {of} deleted").into());
+                let (deleted, of) = (HumanCount(deleted), quantity(rows, "row"));
+                break Err(format!("{error}\nbefore the error: {deleted} of {of} deleted").into());
             }
         }
         bar.set_position(deleted);
         if deleted >= rows {
-            continue; // Without a pause after the last.
+            continue; // No pause after the last batch.
         }
         tokio::select! {
             biased;
@@ -160,14 +175,14 @@ pub async fn prune<M: SessionModel>(
     outcome
 }
 
-/// On the terminal; where the output goes elsewhere, none.
+/// Returns a progress bar, which is hidden if the output is not a terminal.
 fn progress_bar(rows: u64) -> ProgressBar {
     let bar = ProgressBar::new(rows);
     let template = "{wide_bar} {human_pos} of {human_len} rows{speed}";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.with_key("speed", speed));
     }
-    // With a long pause the time goes on all the same.
+    // Updates the times during a long pause.
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
 }

@@ -1,5 +1,4 @@
-//! What the table holds: how many sessions of which age, how large they are, and whether a prune finds
-//! them by an index.
+//! Reports how many sessions expire when, how large they are, and whether pruning has an index.
 
 use std::fmt;
 
@@ -13,32 +12,32 @@ use time::{Duration, OffsetDateTime};
 
 use crate::AnyError;
 
-/// The groups of rows, by when they end or have ended, in the order of that: each up to its moment,
-/// which is so long after now.
+/// The groups of rows by expiry, in ascending order. Each has the rows that expire up to this long after
+/// now and that are not in an earlier group.
 const GROUPS: [(Option<Duration>, &str); 8] = [
-    (Some(Duration::days(-7)), "ended longer ago"),
-    (Some(Duration::days(-1)), "ended within the last week"),
-    (Some(Duration::hours(-1)), "ended within the last day"),
-    (Some(Duration::ZERO), "ended within the last hour"),
-    (Some(Duration::HOUR), "end within an hour"),
-    (Some(Duration::DAY), "end within a day"),
-    (Some(Duration::WEEK), "end within a week"),
-    (None, "end later"),
+    (Some(Duration::days(-7)), "expired earlier"),
+    (Some(Duration::days(-1)), "expired within the last week"),
+    (Some(Duration::hours(-1)), "expired within the last day"),
+    (Some(Duration::ZERO), "expired within the last hour"),
+    (Some(Duration::HOUR), "expire within an hour"),
+    (Some(Duration::DAY), "expire within a day"),
+    (Some(Duration::WEEK), "expire within a week"),
+    (None, "expire later"),
 ];
 
-/// How many of the groups are of expired sessions.
-const EXPIRED: usize = 4;
+/// The number of groups with expired sessions.
+const EXPIRED_GROUPS: usize = 4;
 
-const BIGGEST: u64 = 5;
+const BIGGEST_ROWS: u64 = 5;
 
-/// How much of a stored sid is shown: enough to find the row, and too little to be the cookie, which it
-/// would be in a table with plain sids.
-const SHOWN_OF_SID: i32 = 8;
+/// The number of characters shown of a sid: enough to find the row, too few to be used as a cookie, if
+/// the table has plain sids.
+const SID_PREFIX_LENGTH: i32 = 8;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     pub rows: u64,
-    /// Of their data; 0 unless measured.
+    /// The bytes of their data, or 0 if not measured.
     pub bytes: u64,
 }
 
@@ -56,27 +55,27 @@ pub struct Report {
     table: String,
     backend: &'static str,
     expire: &'static str,
-    at: OffsetDateTime,
+    now: OffsetDateTime,
     pub groups: [Rows; GROUPS.len()],
     pub has_sizes: bool,
-    /// The first characters of the sid, and the bytes.
+    /// The first characters of each sid, and the bytes of the row's data.
     pub biggest: Vec<(String, u64)>,
-    /// The statement that makes the index on `expire`, if it is not there.
+    /// The statement that creates the index on `expire`, if it is missing.
     pub missing_index: Option<String>,
 }
 
 impl Report {
     pub fn expired(&self) -> Rows {
-        self.groups[..EXPIRED].iter().copied().sum()
+        self.groups[..EXPIRED_GROUPS].iter().copied().sum()
     }
 
-    pub fn live(&self) -> Rows {
-        self.groups[EXPIRED..].iter().copied().sum()
+    pub fn active(&self) -> Rows {
+        self.groups[EXPIRED_GROUPS..].iter().copied().sum()
     }
 }
 
-/// In three statements, of which the one for the groups reads the whole table, or the whole index on
-/// `expire` without sizes, and the one for the biggest rows the whole table again.
+/// Measures in up to three statements. With sizes, two of them read the whole table. Without sizes, one
+/// reads the whole index on `expire`.
 pub async fn measure<M: SessionModel>(
     store: &SeaOrmStore<M>,
     now: OffsetDateTime,
@@ -91,7 +90,7 @@ pub async fn measure<M: SessionModel>(
             _ => "PostgreSQL",
         },
         expire: M::columns().expire.column.as_str(),
-        at: now,
+        now,
         groups: groups(store, now, has_sizes).await?,
         has_sizes,
         biggest: if has_sizes {
@@ -102,12 +101,12 @@ pub async fn measure<M: SessionModel>(
         missing_index: if store.has_expire_index().await? {
             None
         } else {
-            index(store)
+            create_expire_index(store)
         },
     })
 }
 
-fn index<M: SessionModel>(store: &SeaOrmStore<M>) -> Option<String> {
+fn create_expire_index<M: SessionModel>(store: &SeaOrmStore<M>) -> Option<String> {
     let expire = M::columns().expire.column.as_str();
     let indexes = store.indexes();
     let index = indexes
@@ -136,31 +135,26 @@ async fn groups<M: SessionModel>(
         Expr::val(0)
     };
     let rows = Query::select()
-        .expr_as(group, "nth")
+        .expr_as(group, "group_index")
         .expr_as(bytes, "bytes")
         .from(M::Entity::default().table_ref())
         .take();
-    // A sum is a decimal number on MariaDB.
-    let integer = match store.db().get_database_backend() {
-        DbBackend::MySql => "signed",
-        _ => "bigint",
-    };
+    // MariaDB returns a sum as a decimal number.
+    let integer = integer_type(store.db().get_database_backend());
     let select = Query::select()
-        .column("nth")
-        .expr_as(Expr::col("nth").count(), "number")
+        .column("group_index")
+        .expr_as(Expr::col("group_index").count(), "row_count")
         .expr_as(Expr::col("bytes").sum().cast_as(integer), "bytes")
         .from_subquery(rows, "grouped")
-        .group_by_col("nth")
+        .group_by_col("group_index")
         .take();
     let mut groups = [Rows::default(); GROUPS.len()];
     for row in store.db().query_all(&select).await? {
-        let nth: i32 = row.try_get("", "nth")?;
-        if let Some(group) = usize::try_from(nth)
-            .ok()
-            .and_then(|nth| groups.get_mut(nth))
-        {
+        let index: i32 = row.try_get("", "group_index")?;
+        let index = usize::try_from(index).ok();
+        if let Some(group) = index.and_then(|index| groups.get_mut(index)) {
             *group = Rows {
-                rows: unsigned(row.try_get("", "number")?),
+                rows: unsigned(row.try_get("", "row_count")?),
                 bytes: unsigned(row.try_get::<Option<i64>>("", "bytes")?.unwrap_or(0)),
             };
         }
@@ -173,26 +167,25 @@ async fn biggest<M: SessionModel>(store: &SeaOrmStore<M>) -> Result<Vec<(String,
     let sid = Func::cust("substr").args([
         Expr::col(M::columns().sid.as_column_ref()),
         Expr::val(1),
-        Expr::val(SHOWN_OF_SID),
+        Expr::val(SID_PREFIX_LENGTH),
     ]);
     let select: SelectStatement = Query::select()
-        .expr_as(sid, "sid_begins")
+        .expr_as(sid, "sid_prefix")
         .expr_as(size::<M>(backend), "bytes")
         .from(M::Entity::default().table_ref())
         .order_by_expr(Expr::col(Alias::new("bytes")), Order::Desc)
-        .limit(BIGGEST)
+        .limit(BIGGEST_ROWS)
         .take();
     let rows = store.db().query_all(&select).await?;
     rows.iter()
         .map(|row| {
-            let sid: String = row.try_get("", "sid_begins")?;
+            let sid: String = row.try_get("", "sid_prefix")?;
             Ok((sid, unsigned(row.try_get("", "bytes")?)))
         })
         .collect()
 }
 
-/// The bytes of a row's data. PostgreSQL counts those of text or bytes alone, so JSON is counted as the
-/// text that it is read as.
+/// The bytes of a row's data. On PostgreSQL `octet_length` needs text or bytes, so JSON is cast to text.
 fn size<M: SessionModel>(backend: DbBackend) -> Expr {
     let sess = M::columns().sess;
     let is_binary = matches!(
@@ -204,11 +197,14 @@ fn size<M: SessionModel>(backend: DbBackend) -> Expr {
         DbBackend::Postgres if !is_binary => Func::cust("octet_length").arg(column.cast_as("text")),
         _ => Func::cust("octet_length").arg(column),
     };
-    let integer = match backend {
+    Expr::expr(bytes).cast_as(integer_type(backend))
+}
+
+fn integer_type(backend: DbBackend) -> &'static str {
+    match backend {
         DbBackend::MySql => "signed",
         _ => "bigint",
-    };
-    Expr::expr(bytes).cast_as(integer)
+    }
 }
 
 fn unsigned(number: i64) -> u64 {
@@ -217,7 +213,7 @@ fn unsigned(number: i64) -> u64 {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (date, time) = (self.at.date(), self.at.time());
+        let (date, time) = (self.now.date(), self.now.time());
         writeln!(
             f,
             "Table {} on {}, {date} {:02}:{:02} UTC",
@@ -237,24 +233,20 @@ impl fmt::Display for Report {
 impl Report {
     fn write_groups(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.has_sizes {
-            writeln!(
-                f,
-                "{:32}{:>14}{:>18}{:>14}",
-                "", "rows", "bytes", "on average"
-            )?;
+            writeln!(f, "{:32}{:>14}{:>18}{:>14}", "", "rows", "bytes", "average")?;
         } else {
             writeln!(f, "{:32}{:>14}", "", "rows")?;
         }
         let groups = || self.groups.iter().zip(GROUPS.map(|(_, name)| name));
-        self.write_rows(f, "Live", self.live())?;
-        for (rows, name) in groups().skip(EXPIRED) {
+        self.write_rows(f, "Active", self.active())?;
+        for (rows, name) in groups().skip(EXPIRED_GROUPS) {
             self.write_rows(f, &format!("  {name}"), *rows)?;
         }
-        self.write_rows(f, "Expired, to be pruned", self.expired())?;
-        for (rows, name) in groups().take(EXPIRED).rev() {
+        self.write_rows(f, "Expired, not yet pruned", self.expired())?;
+        for (rows, name) in groups().take(EXPIRED_GROUPS).rev() {
             self.write_rows(f, &format!("  {name}"), *rows)?;
         }
-        self.write_rows(f, "Together", self.groups.into_iter().sum())
+        self.write_rows(f, "Total", self.groups.into_iter().sum())
     }
 
     fn write_rows(&self, f: &mut fmt::Formatter<'_>, name: &str, rows: Rows) -> fmt::Result {
@@ -289,14 +281,14 @@ impl Report {
             Some(create) => writeln!(
                 f,
                 "There is NO index on `{expire}`: each batch of a prune reads the whole table.\n\
-                 Add it by `store.create_table()`, in a migration, or by hand:\n  {create};"
+                 Create it with `store.create_table()`, in a migration, or by hand:\n  {create};"
             )?,
         }
-        let late: Rows = self.groups[..EXPIRED - 2].iter().copied().sum();
-        if late.rows > 0 {
+        let overdue: Rows = self.groups[..EXPIRED_GROUPS - 2].iter().copied().sum();
+        if overdue.rows > 0 {
             writeln!(
                 f,
-                "Rows that ended more than a day ago are still there: does the application prune?\n\
+                "Some rows expired more than a day ago. Does the application prune?\n\
                  `maintain prune` deletes them."
             )?;
         }

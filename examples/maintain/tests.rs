@@ -1,5 +1,5 @@
-//! The report's numbers on every database with every kind of column, what a prune leaves, and the
-//! program itself, in a process of its own.
+//! Tests the report's numbers on every database with every kind of column, what a prune deletes, and
+//! the program in a separate process.
 
 use std::any::TypeId;
 use std::path::Path;
@@ -24,25 +24,25 @@ use crate::Arguments;
 use crate::prune::{self, Options, Outcome};
 use crate::report::{self, Rows};
 
-/// For what happens at once, on a machine that has much else to do.
-const PATIENCE: StdDuration = StdDuration::from_secs(30);
+/// Long enough for the program to react on a busy machine.
+const TIMEOUT: StdDuration = StdDuration::from_secs(30);
 
 #[cfg(unix)]
-const A_MOMENT: StdDuration = StdDuration::from_millis(10);
+const POLL_INTERVAL: StdDuration = StdDuration::from_millis(10);
 
 on_every_database_and_kind!(the_report_counts_each_row_in_its_group_and_its_bytes);
 
 #[test]
-fn the_arguments_are_sound() {
+fn the_arguments_are_valid() {
     use clap::CommandFactory;
     Arguments::command().debug_assert();
 }
 
-/// Sessions with so many two-byte characters, at their ends; in no order.
+/// Creates a session for each expiry, with this many two-byte characters of data.
 async fn fill<M: SessionModel>(store: &SeaOrmStore<M>, rows: &[(OffsetDateTime, usize)]) {
-    for (end, length) in rows {
-        let mut session = record(*end, [("pad", json!("ä".repeat(*length)))]);
-        session.expiry_date = *end;
+    for (expires_at, length) in rows {
+        let mut session = record(*expires_at, [("pad", json!("ä".repeat(*length)))]);
+        session.expiry_date = *expires_at;
         store.create(&mut session).await.unwrap();
     }
 }
@@ -55,14 +55,14 @@ async fn count(store: &DefaultStore) -> u64 {
 async fn the_report_counts_each_row_in_its_group_and_its_bytes<M: SessionModel>(
     db: DatabaseConnection,
 ) {
-    // The bytes around those of the text: `{"pad":""}` and, in MessagePack, five and a length in three.
+    // The bytes besides the characters: `{"pad":""}` in JSON, and in MessagePack 5 and a length of 3.
     let is = |other| TypeId::of::<M>() == other;
-    let around = if is(TypeId::of::<kinds::bytes_and_utc::Model>()) {
+    let overhead = if is(TypeId::of::<kinds::bytes_and_utc::Model>()) {
         8
     } else if is(TypeId::of::<kinds::jsonb_and_fixed_offset::Model>())
         && db.get_database_backend() == DbBackend::Postgres
     {
-        11 // It puts a space after the colon.
+        11 // `jsonb` has a space after the colon.
     } else {
         10
     };
@@ -96,7 +96,7 @@ async fn the_report_counts_each_row_in_its_group_and_its_bytes<M: SessionModel>(
     let report = report::measure(&store, now, true).await.unwrap();
     let rows = |rows: u64, characters: u64| Rows {
         rows,
-        bytes: 2 * characters + rows * around,
+        bytes: 2 * characters + rows * overhead,
     };
     assert_eq!(
         report.groups,
@@ -112,13 +112,13 @@ async fn the_report_counts_each_row_in_its_group_and_its_bytes<M: SessionModel>(
         ]
     );
     assert_eq!(report.expired(), rows(7, 2300));
-    assert_eq!(report.live(), rows(6, 3200));
+    assert_eq!(report.active(), rows(6, 3200));
     assert_eq!(report.missing_index, None);
 
     let bytes: Vec<_> = report.biggest.iter().map(|(_, bytes)| *bytes).collect();
     assert_eq!(
         bytes,
-        [2000, 1000, 400, 300, 200].map(|characters| 2 * characters + around)
+        [2000, 1000, 400, 300, 200].map(|characters| 2 * characters + overhead)
     );
     for (sid, _) in &report.biggest {
         assert_eq!(sid.len(), 8, "{sid}");
@@ -139,7 +139,7 @@ async fn store() -> DefaultStore {
 }
 
 #[tokio::test]
-async fn the_report_is_read_in_80_columns_and_shows_no_whole_sid() {
+async fn the_report_fits_80_columns_and_shows_no_whole_sid() {
     let store = store().await.with_plain_sid();
     let now = datetime!(2030-06-01 12:00 UTC);
     let mut rows = vec![(now - Duration::HOUR, 200_000); 2];
@@ -154,18 +154,18 @@ async fn the_report_is_read_in_80_columns_and_shows_no_whole_sid() {
         text,
         "Table express_session on SQLite, 2030-06-01 12:00 UTC
 
-                                          rows             bytes    on average
-Live                                     1,200            84,000            70
-  end within an hour                     1,200            84,000            70
-  end within a day                           0                 0             -
-  end within a week                          0                 0             -
-  end later                                  0                 0             -
-Expired, to be pruned                        2           800,020       400,010
-  ended within the last hour                 0                 0             -
-  ended within the last day                  2           800,020       400,010
-  ended within the last week                 0                 0             -
-  ended longer ago                           0                 0             -
-Together                                 1,202           884,020           735
+                                          rows             bytes       average
+Active                                   1,200            84,000            70
+  expire within an hour                  1,200            84,000            70
+  expire within a day                        0                 0             -
+  expire within a week                       0                 0             -
+  expire later                               0                 0             -
+Expired, not yet pruned                      2           800,020       400,010
+  expired within the last hour               0                 0             -
+  expired within the last day                2           800,020       400,010
+  expired within the last week               0                 0             -
+  expired earlier                            0                 0             -
+Total                                    1,202           884,020           735
 "
     );
     let (biggest, advice) = biggest.split_once("\n\n").unwrap();
@@ -182,7 +182,7 @@ Together                                 1,202           884,020           735
 }
 
 #[tokio::test]
-async fn the_report_says_what_to_do_about_a_missing_index_and_missing_prunes() {
+async fn the_report_advises_on_a_missing_index_and_on_overdue_rows() {
     let store = store().await;
     let drop = "DROP INDEX \"idx-express_session-expire\"";
     store.db().execute_unprepared(drop).await.unwrap();
@@ -195,14 +195,14 @@ async fn the_report_says_what_to_do_about_a_missing_index_and_missing_prunes() {
         "{text}"
     );
     assert!(text.contains("There is NO index on `expire`"), "{text}");
-    assert!(text.contains("does the application prune?"), "{text}");
+    assert!(text.contains("Does the application prune?"), "{text}");
     let create = report.missing_index.unwrap();
     assert!(text.contains(&create), "{text}");
     store.db().execute_unprepared(&create).await.unwrap();
     let report = report::measure(&store, now - Duration::SECOND, false);
     let text = report.await.unwrap().to_string();
     assert!(text.contains("There is an index on `expire`."), "{text}");
-    assert!(!text.contains("does the application prune?"), "{text}");
+    assert!(!text.contains("Does the application prune?"), "{text}");
 }
 
 fn options(batch_size: u32, pause: u64) -> Options {
@@ -213,8 +213,8 @@ fn options(batch_size: u32, pause: u64) -> Options {
     }
 }
 
-/// So many rows that have expired, and two that have not.
-async fn store_of_expired(rows: usize) -> DefaultStore {
+/// Creates a store with this many expired sessions and two active ones.
+async fn store_with_expired(rows: usize) -> DefaultStore {
     let store = store().await;
     let now = OffsetDateTime::now_utc();
     fill(&store, &vec![(now - Duration::HOUR, 1); rows]).await;
@@ -223,8 +223,8 @@ async fn store_of_expired(rows: usize) -> DefaultStore {
 }
 
 #[tokio::test]
-async fn a_dry_run_says_how_much_and_deletes_nothing() {
-    let store = store_of_expired(25).await;
+async fn a_dry_run_counts_the_rows_and_deletes_none() {
+    let store = store_with_expired(25).await;
     let dry_run = Options {
         dry_run: true,
         ..options(10, 0)
@@ -232,17 +232,17 @@ async fn a_dry_run_says_how_much_and_deletes_nothing() {
     let outcome = prune::run(&store, &dry_run).await.unwrap();
     assert_eq!(
         outcome.to_string(),
-        "dry run: 25 rows in 3 batches to be deleted, none is"
+        "dry run: would delete 25 rows in 3 batches"
     );
     assert_eq!(outcome.exit_code(), 0);
     assert_eq!(count(&store).await, 27);
 }
 
 #[tokio::test]
-async fn a_prune_deletes_what_has_expired_without_a_pause_after_the_last_batch() {
-    let store = store_of_expired(25).await;
+async fn a_prune_deletes_expired_sessions_without_a_pause_after_the_last_batch() {
+    let store = store_with_expired(25).await;
     let an_hour = options(25, 3_600_000);
-    let outcome = tokio::time::timeout(PATIENCE, prune::run(&store, &an_hour)).await;
+    let outcome = tokio::time::timeout(TIMEOUT, prune::run(&store, &an_hour)).await;
     let outcome = outcome.expect("no pause").unwrap();
     let done = Outcome::Done {
         deleted: 25,
@@ -254,22 +254,22 @@ async fn a_prune_deletes_what_has_expired_without_a_pause_after_the_last_batch()
 }
 
 #[tokio::test]
-async fn a_prune_says_how_many_rows_the_database_keeps() {
-    let store = store_of_expired(25).await;
+async fn a_prune_reports_how_many_rows_were_not_deleted() {
+    let store = store_with_expired(25).await;
     let keep =
         "CREATE TRIGGER keep BEFORE DELETE ON express_session BEGIN SELECT RAISE(IGNORE); END";
     execute(store.db(), keep).await;
     let outcome = prune::run(&store, &options(10, 0)).await.unwrap();
-    let said = outcome.to_string();
+    let message = outcome.to_string();
     assert!(
-        said.starts_with("done: 0 rows deleted; 25 could not be"),
-        "{said}"
+        message.starts_with("done: 0 rows deleted, 25 not deleted: "),
+        "{message}"
     );
 }
 
 #[tokio::test]
-async fn a_prune_that_is_stopped_ends_after_the_batch_in_hand_and_says_what_it_did() {
-    let store = store_of_expired(25).await;
+async fn a_stopped_prune_ends_after_the_current_batch_and_reports_what_it_deleted() {
+    let store = store_with_expired(25).await;
     let (stop, stopped) = watch::channel(true);
     let bar = ProgressBar::hidden();
     let in_batches = options(10, 0);
@@ -283,9 +283,9 @@ async fn a_prune_that_is_stopped_ends_after_the_batch_in_hand_and_says_what_it_d
 }
 
 #[tokio::test]
-async fn a_prune_that_fails_says_what_it_did_before() {
-    let store = store_of_expired(25).await;
-    // The third batch is refused.
+async fn a_failed_prune_reports_what_it_deleted_before_the_error() {
+    let store = store_with_expired(25).await;
+    // Fails in the third batch.
     let refuse = "CREATE TRIGGER refuse BEFORE DELETE ON express_session \
                   WHEN (SELECT count(*) FROM express_session) <= 7 \
                   BEGIN SELECT raise(ABORT, 'not this one'); END";
@@ -294,15 +294,15 @@ async fn a_prune_that_fails_says_what_it_did_before() {
     let message = error.to_string();
     assert!(message.contains("not this one"), "{message}");
     assert!(
-        message.ends_with("\nbefore that: 20 of 25 rows deleted"),
+        message.ends_with("\nbefore the error: 20 of 25 rows deleted"),
         "{message}"
     );
     assert_eq!(count(&store).await, 7);
 }
 
-/// The program: this test binary, told to be it.
+/// Runs the program. `program` starts this test in a separate process.
 #[tokio::test]
-#[ignore = "is the program, which other tests start"]
+#[ignore = "runs the program for other tests"]
 async fn the_program() {
     let Ok(arguments) = std::env::var("MAINTAIN_ARGUMENTS") else {
         return;
@@ -323,7 +323,7 @@ fn program(database_url: &str, arguments: &str) -> Command {
     program
 }
 
-fn said(output: &Output) -> (String, String) {
+fn text_of(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (text(&output.stdout), text(&output.stderr))
 }
@@ -334,33 +334,44 @@ fn url(folder: &Path, mode: &str) -> String {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn ctrl_c_ends_the_program_after_the_batch_in_hand_also_in_a_pause() {
+async fn ctrl_c_stops_a_prune_after_the_current_batch_even_during_a_pause() {
+    a_signal_stops_a_prune_after_the_current_batch("-INT").await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn sigterm_stops_a_prune_after_the_current_batch_even_during_a_pause() {
+    a_signal_stops_a_prune_after_the_current_batch("-TERM").await;
+}
+
+#[cfg(unix)]
+async fn a_signal_stops_a_prune_after_the_current_batch(signal: &str) {
     let folder = tempfile::tempdir().unwrap();
     let db = Database::connect(url(folder.path(), "rwc")).await.unwrap();
     let store = DefaultStore::new(db);
     store.create_table().await.unwrap();
-    let ended = OffsetDateTime::now_utc() - Duration::HOUR;
-    fill(&store, &[(ended, 1); 10]).await;
+    let expired_at = OffsetDateTime::now_utc() - Duration::HOUR;
+    fill(&store, &[(expired_at, 1); 10]).await;
 
     let prune = "prune --batch-size 4 --pause 3600000";
     let mut child = program(&url(folder.path(), "rw"), prune).spawn().unwrap();
     let pid = child.id().to_string();
-    let ctrl_c = async {
+    let stop = async {
         while count(&store).await == 10 {
-            tokio::time::sleep(A_MOMENT).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
-        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        let sent = Command::new("kill").args([signal, &pid]).status();
         assert!(sent.unwrap().success());
         while child.try_wait().unwrap().is_none() {
-            tokio::time::sleep(A_MOMENT).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
-    let has_ended = tokio::time::timeout(PATIENCE, ctrl_c).await.is_ok();
-    // Of no effect on one that has ended.
+    let has_exited = tokio::time::timeout(TIMEOUT, stop).await.is_ok();
+    // Does nothing if the program has exited.
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(has_ended, "{output:?}");
-    let (stdout, stderr) = said(&output);
+    assert!(has_exited, "{output:?}");
+    let (stdout, stderr) = text_of(&output);
     assert_eq!(output.status.code(), Some(130), "{stdout}{stderr}");
     assert!(
         stdout.ends_with("stopped: 4 of 10 rows deleted\n"),
@@ -371,7 +382,7 @@ async fn ctrl_c_ends_the_program_after_the_batch_in_hand_also_in_a_pause() {
 }
 
 #[tokio::test]
-async fn the_program_ends_with_1_and_a_sentence_where_there_is_no_table_or_database() {
+async fn without_a_table_or_database_the_program_prints_why_and_exits_with_1() {
     let folder = tempfile::tempdir().unwrap();
     for (mode, arguments, words) in [
         ("rw", "", "could not connect to the database: "),
@@ -381,19 +392,19 @@ async fn the_program_ends_with_1_and_a_sentence_where_there_is_no_table_or_datab
     ] {
         let output = program(&url(folder.path(), mode), arguments).output();
         let output = output.unwrap();
-        let (stdout, stderr) = said(&output);
+        let (stdout, stderr) = text_of(&output);
         assert_eq!(output.status.code(), Some(1), "{stdout}{stderr}");
         assert!(stderr.starts_with("maintain: "), "{stderr}");
         assert!(stderr.contains(words), "{stderr}");
         assert!(!stderr.contains("panicked"), "{stderr}");
     }
-    // To port 1, where nothing listens.
+    // Nothing listens on port 1.
     for (url, words) in [
         ("postgres://me:hunter2@127.0.0.1:1/app", "is the server up"),
         ("postgress://me:hunter2@db/app", "no supporting driver"),
         ("hunter2", "cannot be parsed"),
     ] {
-        let (_, stderr) = said(&program(url, "").output().unwrap());
+        let (_, stderr) = text_of(&program(url, "").output().unwrap());
         assert!(stderr.contains(words), "{stderr}");
         assert!(!stderr.contains("hunter2"), "{stderr}");
     }

@@ -1,4 +1,4 @@
-//! What is a browser, as far as this site goes?
+//! What does a browser send, and what does it keep of a response?
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -17,7 +17,7 @@ pub const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) 
                      Safari/604.1";
 pub const PASSWORD: &str = "correct-horse";
 
-/// Sends the cookie it was last given, and with a form the token of the page it last saw.
+/// Sends the last cookie it received and, with a form, the CSRF token of the last page.
 pub struct Browser {
     app: Router,
     user_agent: &'static str,
@@ -38,14 +38,15 @@ impl Page {
     }
 
     #[track_caller]
-    pub fn shows_not(&self, text: &str) {
+    pub fn does_not_show(&self, text: &str) {
         assert!(!self.body.contains(text), "{text:?} in {}", self.body);
     }
 
     #[track_caller]
-    pub fn leads_to(&self, path: &str) {
-        let led = (self.status, self.location.as_deref());
-        assert_eq!(led, (StatusCode::SEE_OTHER, Some(path)), "{}", self.body);
+    pub fn redirects_to(&self, path: &str) {
+        let expected = (StatusCode::SEE_OTHER, Some(path));
+        let redirect = (self.status, self.location.as_deref());
+        assert_eq!(redirect, expected, "{}", self.body);
     }
 }
 
@@ -59,19 +60,19 @@ impl Browser {
         }
     }
 
-    /// One whose user has just signed up.
-    pub async fn of(app: &Router, name: &str) -> Self {
+    /// Creates a browser and signs up a user.
+    pub async fn signed_up(app: &Router, name: &str) -> Self {
         let mut browser = Self::new(app, LAPTOP);
-        browser.enter("/sign-up", name).await.leads_to("/");
+        browser.submit("/sign-up", name).await.redirects_to("/");
         browser
     }
 
-    /// Opens a form for a name and a password, and sends it.
-    pub async fn enter(&mut self, path: &str, name: &str) -> Page {
-        self.enter_with(path, name, PASSWORD).await
+    /// Opens the sign-up or sign-in form, fills it in and sends it.
+    pub async fn submit(&mut self, path: &str, name: &str) -> Page {
+        self.submit_with(path, name, PASSWORD).await
     }
 
-    pub async fn enter_with(&mut self, path: &str, name: &str, password: &str) -> Page {
+    pub async fn submit_with(&mut self, path: &str, name: &str, password: &str) -> Page {
         self.get(path).await;
         let fields = format!("name={name}&password={password}");
         self.post(path, &fields).await
@@ -103,8 +104,8 @@ impl Browser {
         let headers = response.headers();
         assert_eq!(headers[CACHE_CONTROL], "no-store");
         assert!(headers.contains_key(CONTENT_SECURITY_POLICY));
-        if let Some(set) = headers.get(SET_COOKIE) {
-            let pair = set.to_str().unwrap().split(';').next().unwrap();
+        if let Some(set_cookie) = headers.get(SET_COOKIE) {
+            let pair = set_cookie.to_str().unwrap().split(';').next().unwrap();
             self.cookie = pair.to_owned();
         }
         let location = headers.get(LOCATION);
@@ -123,8 +124,8 @@ impl Browser {
         id.parse().unwrap()
     }
 
-    /// Where this browser's session is ended, below `/` or `/admin`.
-    pub fn end(&self, store: &session::Store) -> String {
-        format!("/sessions/{}/end", store.sid(&self.id()))
+    /// Returns the path that revokes this browser's session. The administrator's has `/admin` before it.
+    pub fn revoke_path(&self, store: &session::Store) -> String {
+        format!("/sessions/{}/revoke", store.sid(&self.id()))
     }
 }

@@ -1,7 +1,7 @@
-//! What do people see? The site in Chromium: two browsers at once, real cookies, real time.
+//! What do users see? Tests the site in Chromium, with two browsers, real cookies and real time.
 //!
-//! The pictures are kept in the folder `screenshots` of the target folder. A machine without
-//! Chromium's driver passes over these tests, unless `SESSION_STORE_REQUIRE_SERVERS=1`.
+//! Screenshots are in the folder `screenshots` of the target folder. Without Chromium's driver these
+//! tests are skipped, unless `SESSION_STORE_REQUIRE_SERVERS=1`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use crate::app::{app, open};
 use crate::sample;
 
 #[tokio::test]
-async fn of_two_devices_one_signs_the_other_out() {
+async fn a_user_signs_out_one_device_from_another() {
     let Some(mut driver) = Driver::start().await else {
         return;
     };
@@ -33,28 +33,28 @@ async fn of_two_devices_one_signs_the_other_out() {
 
     desktop.go("/sign-up").await;
     desktop.screenshot("sign-up").await;
-    desktop.enter("Sign up").await;
+    desktop.submit("Sign up").await;
     phone.go("/").await;
     assert_eq!(phone.heading().await, "Sign in");
-    phone.enter("Sign in").await;
+    phone.submit("Sign in").await;
     assert_eq!(phone.heading().await, "Your sessions");
 
     desktop.go("/").await;
     let devices = desktop.texts(".device h2").await;
     assert_eq!(devices, ["Chrome on Linux", "Chrome on Android"]);
-    assert_eq!(desktop.texts(".this h2").await, ["Chrome on Linux"]);
-    assert_eq!(phone.texts(".this h2").await, ["Chrome on Android"]);
+    assert_eq!(desktop.texts(".current h2").await, ["Chrome on Linux"]);
+    assert_eq!(phone.texts(".current h2").await, ["Chrome on Android"]);
     desktop.screenshot("desktop").await;
     phone.screenshot("phone").await;
 
     desktop.press("Sign out all others").await;
-    let said = desktop.texts("[role=status]").await;
-    assert_eq!(said, ["Your other device is signed out."]);
+    let messages = desktop.texts("[role=status]").await;
+    assert_eq!(messages, ["Your other device is signed out."]);
     assert_eq!(desktop.texts(".device h2").await, ["Chrome on Linux"]);
     phone.go("/").await;
     assert_eq!(phone.heading().await, "Sign in");
     phone.screenshot("signed-out").await;
-    // Said once, and the session that ended the other goes on.
+    // The message is shown once, and this session is still active.
     desktop.go("/").await;
     assert_eq!(desktop.texts(".device h2").await, ["Chrome on Linux"]);
     assert!(desktop.texts("[role=status]").await.is_empty());
@@ -65,33 +65,33 @@ async fn of_two_devices_one_signs_the_other_out() {
 }
 
 #[tokio::test]
-async fn who_only_reads_stays_signed_in_and_who_stays_away_is_out() {
-    const LIFE: Duration = Duration::seconds(8);
+async fn reading_pages_keeps_a_user_signed_in_and_the_idle_timeout_signs_out() {
+    const IDLE_TIMEOUT: Duration = Duration::seconds(8);
     let Some(mut driver) = Driver::start().await else {
         return;
     };
-    let site = site(LIFE).await;
+    let site = site(IDLE_TIMEOUT).await;
     let reader = driver.browser(&site, desktop()).await;
     let absent = driver.browser(&site, phone()).await;
     reader.go("/sign-up").await;
-    reader.enter("Sign up").await;
+    reader.submit("Sign up").await;
     absent.go("/sign-in").await;
-    absent.enter("Sign in").await;
+    absent.submit("Sign in").await;
     assert!(absent.has_cookie().await);
 
     let start = Instant::now();
-    while start.elapsed() < LIFE * 3 {
+    while start.elapsed() < IDLE_TIMEOUT * 3 {
         sleep(std::time::Duration::from_secs(1)).await;
         reader.go("/").await;
         assert_eq!(reader.heading().await, "Your sessions");
     }
-    // In the table, and in the browser that was away.
+    // The idle session has expired in the table and in its browser.
     assert_eq!(reader.texts(".device h2").await, ["Chrome on Linux"]);
     assert!(!absent.has_cookie().await);
     absent.go("/").await;
     assert_eq!(absent.heading().await, "Sign in");
 
-    sleep((LIFE + Duration::SECOND).unsigned_abs()).await;
+    sleep((IDLE_TIMEOUT + Duration::SECOND).unsigned_abs()).await;
     assert!(!reader.has_cookie().await);
     reader.go("/").await;
     assert_eq!(reader.heading().await, "Sign in");
@@ -99,7 +99,7 @@ async fn who_only_reads_stays_signed_in_and_who_stays_away_is_out() {
 }
 
 #[tokio::test]
-async fn every_page_fits_a_phone_and_is_named_for_who_cannot_see_it() {
+async fn every_page_fits_a_phone_and_is_accessible() {
     let Some(mut driver) = Driver::start().await else {
         return;
     };
@@ -107,24 +107,24 @@ async fn every_page_fits_a_phone_and_is_named_for_who_cannot_see_it() {
     let phone = driver.browser(&site, phone()).await;
     for path in ["/sign-in", "/sign-up"] {
         phone.go(path).await;
-        phone.fits_and_is_named().await;
+        phone.assert_fits_and_is_accessible().await;
     }
-    phone.enter("Sign up").await;
+    phone.submit("Sign up").await;
     for path in ["/", "/admin", "/nothing-here"] {
         phone.go(path).await;
-        phone.fits_and_is_named().await;
+        phone.assert_fits_and_is_accessible().await;
     }
     driver.stop([phone]).await;
 }
 
-/// The site on a free port, with an empty database in memory; its address.
-async fn site(life: Duration) -> String {
+/// Starts the site on a free port, with a new database in memory, and returns its address.
+async fn site(idle_timeout: Duration) -> String {
     let db = Database::connect("sqlite::memory:").await.unwrap();
     let store = open(db)
         .await
         .unwrap()
-        .with_idle_timeout(life)
-        .with_touch_after(life / 8);
+        .with_idle_timeout(idle_timeout)
+        .with_touch_after(idle_timeout / 8);
     sample_the_last_half_hour(store.db()).await;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
         .await
@@ -134,10 +134,13 @@ async fn site(life: Duration) -> String {
     address
 }
 
-/// For the chart to have something to show.
+/// Adds samples for the chart.
 async fn sample_the_last_half_hour(db: &DatabaseConnection) {
     let now = sample::minute_of(OffsetDateTime::now_utc());
-    let sessions = [3, 4, 4, 6, 9, 11, 10, 12, 15, 14, 17, 16, 13, 11, 12].repeat(2);
+    let sessions = [
+        3, 4, 4, 6, 9, 11, 10, 12, 15, 14, 17, 16, 13, 11, 12, 10, 11, 9, 8, 9, 7, 8, 6, 5, 6, 4,
+        5, 3, 3, 2,
+    ];
     let samples = (now - 29..)
         .zip(sessions)
         .map(|(minute, sessions)| sample::ActiveModel {
@@ -168,14 +171,14 @@ fn phone() -> Value {
     })
 }
 
-/// Chromium's driver, which gives each browser a profile of its own.
+/// Chromium's driver, which gives each browser a new profile.
 struct Driver {
     process: Child,
     address: String,
 }
 
 impl Driver {
-    /// `None`, said on the terminal, if it is not installed.
+    /// Returns `None`, and prints a note, if it is not installed.
     async fn start() -> Option<Self> {
         let process = Command::new("chromedriver")
             .arg("--port=0")
@@ -189,7 +192,7 @@ impl Driver {
                     std::env::var(REQUIRE_SERVERS).is_err(),
                     "chromedriver: {error}, and {REQUIRE_SERVERS} is set"
                 );
-                // Not by `eprintln!`, which the test runner captures.
+                // The test runner captures `eprintln!`.
                 let _ = writeln!(
                     std::io::stderr(),
                     "NOT RUN: chromedriver: {error}; on Debian, apt-get install chromium \
@@ -205,7 +208,7 @@ impl Driver {
                 break port.trim_end_matches('.').to_owned();
             }
         };
-        // Read on, or the driver waits for someone to do so.
+        // Keeps reading, because the driver blocks when the pipe is full.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let address = format!("http://127.0.0.1:{port}");
         Some(Self { process, address })
@@ -213,9 +216,9 @@ impl Driver {
 
     async fn browser(&mut self, site: &str, mut options: Value) -> Browser {
         let args = options["args"].as_array_mut().unwrap();
-        // The sandbox does not run as root, and shared memory is small in containers.
-        let own = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"];
-        args.extend(own.map(Value::from));
+        // The sandbox does not run as root, and containers have little shared memory.
+        let common = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"];
+        args.extend(common.map(Value::from));
         let capabilities = [("goog:chromeOptions".to_owned(), options)];
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities.into_iter().collect())
@@ -247,8 +250,8 @@ impl Browser {
         self.client.goto(&url).await.unwrap();
     }
 
-    /// Fills in the form of the page and sends it with the button of this name.
-    async fn enter(&self, button: &str) {
+    /// Fills in the form and presses the button with this name.
+    async fn submit(&self, button: &str) {
         for (id, text) in [("name", "Ann"), ("password", PASSWORD)] {
             let field = self.client.find(Locator::Id(id)).await.unwrap();
             field.send_keys(text).await.unwrap();
@@ -260,7 +263,7 @@ impl Browser {
         let path = format!("//main//button[starts-with(normalize-space(), '{button}')]");
         let button = self.client.find(Locator::XPath(&path)).await.unwrap();
         button.clone().click().await.unwrap();
-        // Until the page it stands on is gone, and so the next one there.
+        // Waits until the page with the button is gone, and then for the next page.
         while button.is_displayed().await.is_ok() {
             sleep(std::time::Duration::from_millis(20)).await;
         }
@@ -284,31 +287,31 @@ impl Browser {
         !self.client.get_all_cookies().await.unwrap().is_empty()
     }
 
-    /// No sideways scrolling, everything to press large enough for a thumb, and every field and
-    /// button with a name, one heading, one language.
-    async fn fits_and_is_named(&self) {
+    /// Asserts that the page does not scroll sideways, that buttons are large enough for a thumb, that
+    /// every field and button has a name, and that there is one heading, a language and a title.
+    async fn assert_fits_and_is_accessible(&self) {
         let script = "
-            const faults = [];
+            const problems = [];
             const page = document.documentElement;
-            if (page.scrollWidth > innerWidth) faults.push(`${page.scrollWidth} px wide`);
-            if (document.querySelectorAll('h1').length !== 1) faults.push('not one h1');
-            if (!page.lang || !document.title) faults.push('no language or title');
+            if (page.scrollWidth > innerWidth) problems.push(`${page.scrollWidth} px wide`);
+            if (document.querySelectorAll('h1').length !== 1) problems.push('not one h1');
+            if (!page.lang || !document.title) problems.push('no language or title');
             for (const field of document.querySelectorAll('input:not([type=hidden])'))
-                if (!field.labels.length) faults.push(`no label: ${field.name}`);
+                if (!field.labels.length) problems.push(`no label: ${field.name}`);
             for (const button of document.querySelectorAll('button')) {
-                if (!button.textContent.trim()) faults.push('a button without a name');
+                if (!button.textContent.trim()) problems.push('a button without a name');
                 const box = button.getBoundingClientRect();
-                if (box.height < 44) faults.push(`${button.textContent}: ${box.height} px high`);
+                if (box.height < 44) problems.push(`${button.textContent}: ${box.height} px high`);
             }
-            return faults;
+            return problems;
         ";
         let url = self.client.current_url().await.unwrap();
-        let faults = self.client.execute(script, vec![]).await.unwrap();
-        assert_eq!(faults, json!([]), "{url}");
+        let problems = self.client.execute(script, vec![]).await.unwrap();
+        assert_eq!(problems, json!([]), "{url}");
     }
 
     async fn screenshot(&self, name: &str) {
-        // The test is in `target/debug/examples`.
+        // The test runs in `target/debug/examples`.
         let test = std::env::current_exe().unwrap();
         let folder: PathBuf = test.ancestors().nth(3).unwrap().join("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
