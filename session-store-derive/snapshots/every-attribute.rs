@@ -1,37 +1,39 @@
+const _: () = ::session_store::__private::require_entity::<Model>();
 #[automatically_derived]
-impl ::session_store::SessionModel for Model {
+impl ::session_store::SessionModel for Model
+where
+    Column: ::core::marker::Copy,
+{
     type Sid = String;
     type Sess = Vec<u8>;
     fn columns() -> ::session_store::__private::Columns<Column> {
         ::session_store::__private::Columns {
-            sid: Column::SessionId,
-            sess: Column::Data,
-            expire: ::session_store::__private::Timestamp::of::<
-                chrono::DateTime<chrono::Utc>,
-            >(Column::Ends),
             created_at: ::core::option::Option::Some(
-                ::session_store::__private::Timestamp::of::<TimeDateTime>(Column::Born),
+                ::session_store::__private::Timestamp::of::<TimeDateTime>(<Column>::Born),
             ),
             last_seen: ::core::option::Option::Some(
-                ::session_store::__private::Timestamp::of::<TimeDateTime>(Column::Seen),
+                ::session_store::__private::Timestamp::of::<TimeDateTime>(<Column>::Seen),
             ),
             version: ::core::option::Option::Some(
-                ::session_store::__private::Version::of::<i64>(Column::Saves),
+                ::session_store::__private::Version::of::<i64>(<Column>::Saves),
             ),
+            ..::session_store::__private::Columns::new::<
+                chrono::DateTime<chrono::Utc>,
+            >(<Column>::SessionId, <Column>::Data, <Column>::Ends)
         }
     }
     fn fill(
         session: &::session_store::SessionRef<'_>,
-        row: &mut ActiveModel,
+        row: &mut ::session_store::ActiveModel<Self>,
     ) -> ::core::result::Result<(), ::session_store::Error> {
         row.r#type = ::session_store::__private::Extra {
-            column: Column::Type,
+            column: <Column>::Type,
             ty: "Option<String>",
             source: ::session_store::__private::Source::Key("type"),
         }
             .read::<Option<String>>(session, ::core::option::Option::None)?;
         row.visits = ::session_store::__private::Extra {
-            column: Column::Visits,
+            column: <Column>::Visits,
             ty: "i32",
             source: ::session_store::__private::Source::Key("visits"),
         }
@@ -39,7 +41,7 @@ impl ::session_store::SessionModel for Model {
                 i32,
             >(session, ::core::option::Option::Some(::core::default::Default::default))?;
         row.agent = ::session_store::__private::Extra {
-            column: Column::Agent,
+            column: <Column>::Agent,
             ty: "Option<HashMap<String, (i32, [u8; 4])>>",
             source: ::session_store::__private::Source::Key("user-agent"),
         }
@@ -47,19 +49,19 @@ impl ::session_store::SessionModel for Model {
                 Option<HashMap<String, (i32, [u8; 4])>>,
             >(session, ::core::option::Option::None)?;
         row.language = ::session_store::__private::Extra {
-            column: Column::Language,
+            column: <Column>::Language,
             ty: "String",
             source: ::session_store::__private::Source::Key("lang"),
         }
             .read::<String>(session, ::core::option::Option::Some(|| "en".to_owned()))?;
         row.total = ::session_store::__private::Extra {
-            column: Column::Total,
+            column: <Column>::Total,
             ty: "Option<i64>",
             source: ::session_store::__private::Source::Pointer("/cart/total"),
         }
             .read::<Option<i64>>(session, ::core::option::Option::None)?;
         row.count = ::session_store::__private::Extra {
-            column: Column::Count,
+            column: <Column>::Count,
             ty: "i64",
             source: ::session_store::__private::Source::Pointer("/cart/count"),
         }
@@ -69,10 +71,13 @@ impl ::session_store::SessionModel for Model {
         ::core::result::Result::Ok(())
     }
     fn indexed() -> ::std::vec::Vec<Column> {
-        ::std::vec![Column::Type, Column::Agent]
+        ::std::vec![< Column > ::Type, < Column > ::Agent]
     }
 }
 #[automatically_derived]
-impl ::session_store::CreatedAt for Model {}
+impl ::session_store::CreatedAt for Model
+where
+    Column: ::core::marker::Copy,
+{}
 /// The session store over this entity's table.
 pub(crate) type Store = ::session_store::SeaOrmStore<Model>;

@@ -1,4 +1,4 @@
-//! The struct as the macro sees it, over the user's own tokens.
+//! The fields of the struct, with the user's own tokens.
 
 use heck::ToUpperCamelCase;
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
@@ -8,71 +8,74 @@ use syn::spanned::Spanned;
 use syn::{Attribute, GenericArgument, Ident, LitStr, Meta, PathArguments, Type};
 
 use crate::attr::{self, Attrs};
-use crate::error::Faults;
+use crate::error::Errors;
 
 /// A field of the struct.
 pub(crate) struct Field<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) ty: &'a Type,
     pub(crate) attrs: Attrs,
-    pub(crate) sea_orm: SeaOrm,
+    pub(crate) sea_orm: SeaOrmAttrs,
 }
 
-/// What matters here of a field's `#[sea_orm(…)]` attributes.
+/// What the derive needs to know of a field's `#[sea_orm(…)]` attributes.
 #[derive(Default)]
-pub(crate) struct SeaOrm {
-    /// Whether there are any.
-    pub(crate) given: bool,
+pub(crate) struct SeaOrmAttrs {
+    pub(crate) is_present: bool,
     pub(crate) primary_key: Option<Ident>,
-    pub(crate) auto_increment: Option<bool>,
+    auto_increment: Option<bool>,
     ignore: bool,
     enum_name: Option<Ident>,
 }
 
+/// Why a field is not a column.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum NonColumn {
+    Ignored,
+    Relation,
+}
+
 impl<'a> Field<'a> {
-    /// `None` for the field of a tuple struct.
-    pub(crate) fn new(field: &'a syn::Field, faults: &mut Faults) -> Option<Self> {
+    /// Returns `None` for a field of a tuple struct.
+    pub(crate) fn new(field: &'a syn::Field, errors: &mut Errors) -> Option<Self> {
         Some(Self {
             ident: field.ident.as_ref()?,
             ty: &field.ty,
-            attrs: attr::of_field(&field.attrs, faults),
-            sea_orm: SeaOrm::new(&field.attrs),
+            attrs: attr::parse(&field.attrs, errors),
+            sea_orm: SeaOrmAttrs::parse(&field.attrs),
         })
     }
 
-    /// The field's name without `r#`, which is also the session key it mirrors.
+    /// Returns the field's name without `r#`, which is also its session key.
     pub(crate) fn name(&self) -> String {
         self.ident.unraw().to_string()
     }
 
-    /// The variant that `DeriveEntityModel` makes of the field in the `Column` enum.
+    /// Returns the variant of `Column` that `DeriveEntityModel` generates for the field.
     pub(crate) fn variant(&self) -> Ident {
         let name = self.name().to_upper_camel_case();
         let name = if name == "Self" { "Self_" } else { &name };
         let mut variant = self.sea_orm.enum_name.clone().unwrap_or_else(|| {
-            // What is no identifier (`_1`) is refused by `DeriveEntityModel`.
+            // `DeriveEntityModel` reports a name that gives no identifier, such as `_1`.
             syn::parse_str(name).unwrap_or_else(|_| self.ident.clone())
         });
         variant.set_span(Span::mixed_site().located_at(self.ident.span()));
         variant
     }
 
-    /// Why the field is no column of the table, if it is none.
-    pub(crate) fn no_column(&self) -> Option<&'static str> {
-        let relation = last_segment(self.ty).is_some_and(|last| {
-            ["HasOne", "HasMany", "BelongsTo"]
-                .iter()
-                .any(|r| last.ident == r)
-        });
-        match (self.sea_orm.ignore, relation) {
-            (true, _) => Some("it has `#[sea_orm(ignore)]`: remove that or"),
-            (false, true) => Some("it is a relation: remove"),
+    pub(crate) fn non_column(&self) -> Option<NonColumn> {
+        let relations = ["HasOne", "HasMany", "BelongsTo"];
+        let is_relation = last_segment(self.ty)
+            .is_some_and(|last| relations.iter().any(|relation| last.ident == relation));
+        match (self.sea_orm.ignore, is_relation) {
+            (true, _) => Some(NonColumn::Ignored),
+            (false, true) => Some(NonColumn::Relation),
             (false, false) => None,
         }
     }
 
-    /// `T` where the field's type is `Option<T>`.
-    pub(crate) fn optional(&self) -> Option<&'a Type> {
+    /// Returns `T` if the field's type is `Option<T>`.
+    pub(crate) fn option_inner(&self) -> Option<&'a Type> {
         let last = last_segment(self.ty).filter(|last| last.ident == "Option")?;
         let PathArguments::AngleBracketed(arguments) = &last.arguments else {
             return None;
@@ -83,14 +86,14 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// The type without an `Option` around it.
-    pub(crate) fn required(&self) -> &'a Type {
-        self.optional().unwrap_or(self.ty)
+    /// Returns the field's type without an `Option` around it.
+    pub(crate) fn required_type(&self) -> &'a Type {
+        self.option_inner().unwrap_or(self.ty)
     }
 
-    /// Whether SeaORM takes the column, if it is the primary key, for one that counts up. Of a
-    /// number the type alone is the fault.
-    pub(crate) fn counts_up(&self) -> bool {
+    /// Returns whether SeaORM makes the column auto-increment if it is the primary key. Not for a
+    /// lowercase type, such as `i32`: there, the only error is the type.
+    pub(crate) fn is_auto_increment(&self) -> bool {
         self.sea_orm.auto_increment.unwrap_or_else(|| {
             let name = last_segment(self.ty).map(|last| last.ident.to_string());
             name.is_some_and(|name| {
@@ -100,9 +103,9 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// The span for generated code that stands or falls with the field's type: errors show there,
-    /// names of ours cannot meet the user's.
-    pub(crate) fn at_type(&self) -> Span {
+    /// Returns the span for code that only compiles if the field has a suitable type. It shows
+    /// errors at the type, and keeps local variables apart from the user's names.
+    pub(crate) fn type_span(&self) -> Span {
         Span::mixed_site().located_at(self.ty.span())
     }
 }
@@ -110,59 +113,59 @@ impl<'a> Field<'a> {
 fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
     match ty {
         Type::Path(path) => path.path.segments.last(),
-        // A `$ty:ty` of a declarative macro arrives in an invisible group.
+        // A `$ty:ty` of a declarative macro is in an invisible group.
         Type::Group(group) => last_segment(&group.elem),
         Type::Paren(paren) => last_segment(&paren.elem),
         _ => None,
     }
 }
 
-impl SeaOrm {
-    /// Whether something is wrong with these attributes is for SeaORM's own derive to say: what is
-    /// not known here is passed over.
-    fn new(attrs: &[Attribute]) -> Self {
-        let mut read = Self::default();
+impl SeaOrmAttrs {
+    /// Skips what it does not know: SeaORM's own derive reports errors in these attributes.
+    fn parse(attrs: &[Attribute]) -> Self {
+        let mut parsed = Self::default();
         for attr in attrs.iter().filter(|attr| attr.path().is_ident("sea_orm")) {
-            read.given = true;
-            let Meta::List(list) = &attr.meta else {
-                continue;
-            };
-            let tokens: Vec<TokenTree> = list.tokens.clone().into_iter().collect();
-            let is_comma =
-                |token: &TokenTree| matches!(token, TokenTree::Punct(p) if p.as_char() == ',');
-            for word in tokens.split(is_comma) {
-                let Some(TokenTree::Ident(name)) = word.first() else {
-                    continue;
-                };
-                let value = word.get(2).map(ToString::to_string);
-                match (name.to_string().as_str(), value) {
-                    ("primary_key", _) => read.primary_key = Some(name.clone()),
-                    ("ignore", _) => read.ignore = true,
-                    ("auto_increment", Some(value)) => read.auto_increment = value.parse().ok(),
-                    ("enum_name", Some(value)) => {
-                        read.enum_name = syn::parse_str::<LitStr>(&value)
-                            .and_then(|literal| literal.parse())
-                            .ok();
-                    }
-                    _ => {}
-                }
+            parsed.is_present = true;
+            if let Meta::List(list) = &attr.meta {
+                let tokens: Vec<TokenTree> = list.tokens.clone().into_iter().collect();
+                let is_comma =
+                    |token: &TokenTree| matches!(token, TokenTree::Punct(p) if p.as_char() == ',');
+                tokens.split(is_comma).for_each(|attr| parsed.set(attr));
             }
         }
-        read
+        parsed
+    }
+
+    fn set(&mut self, attr: &[TokenTree]) {
+        let Some(TokenTree::Ident(name)) = attr.first() else {
+            return;
+        };
+        let value = attr.get(2).map(ToString::to_string);
+        match (name.to_string().as_str(), value) {
+            ("primary_key", _) => self.primary_key = Some(name.clone()),
+            ("ignore", _) => self.ignore = true,
+            ("auto_increment", Some(value)) => self.auto_increment = value.parse().ok(),
+            ("enum_name", Some(value)) => {
+                self.enum_name = syn::parse_str::<LitStr>(&value)
+                    .and_then(|literal| literal.parse())
+                    .ok();
+            }
+            _ => {}
+        }
     }
 }
 
-/// Tokens as a person writes them: `Option<i32>`, not `Option < i32 >`.
-pub(crate) fn in_words(tokens: &impl ToTokens) -> String {
-    let mut words = String::new();
-    write_words(tokens.to_token_stream(), &mut words);
-    words
+/// Formats a type as people write it: `Option<i32>`, not `Option < i32 >`.
+pub(crate) fn type_name(ty: &Type) -> String {
+    let mut name = String::new();
+    write_tokens(ty.to_token_stream(), &mut name);
+    name
 }
 
-fn write_words(tokens: TokenStream, words: &mut String) {
-    let joins_words = |c: char| c.is_alphanumeric() || c == '_';
+fn write_tokens(tokens: TokenStream, out: &mut String) {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
     for token in tokens {
-        let (text, inside, close) = match &token {
+        let (text, inner, close) = match &token {
             TokenTree::Group(group) => {
                 let (open, close) = match group.delimiter() {
                     Delimiter::Parenthesis => ("(", ")"),
@@ -174,16 +177,16 @@ fn write_words(tokens: TokenStream, words: &mut String) {
             }
             other => (other.to_string(), None, ""),
         };
-        if words.ends_with([',', ';', '+'])
+        if out.ends_with([',', ';', '+'])
             || text == "+"
-            || words.ends_with(joins_words) && text.starts_with(joins_words)
+            || out.ends_with(is_word) && text.starts_with(is_word)
         {
-            words.push(' ');
+            out.push(' ');
         }
-        words.push_str(&text);
-        if let Some(inside) = inside {
-            write_words(inside, words);
+        out.push_str(&text);
+        if let Some(inner) = inner {
+            write_tokens(inner, out);
         }
-        words.push_str(close);
+        out.push_str(close);
     }
 }

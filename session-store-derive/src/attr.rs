@@ -1,56 +1,40 @@
-//! What a field's `#[session(…)]` attributes say, each word with its span.
+//! Parses the `#[session(…)]` attributes of a field.
 
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Error, Expr, ExprPath, Ident, LitStr, Meta, Result, Token};
+use syn::{Attribute, Error, Expr, ExprLit, ExprPath, Ident, Lit, LitStr, Meta, Result, Token};
 
-use crate::error::Faults;
-use crate::{spelling, value};
+use crate::error::Errors;
+use crate::{suggest, value};
 
-/// The words, in the order in which messages list them.
-const WORDS: [&str; 12] = [
-    "sid",
-    "sess",
-    "expire",
-    "key",
-    "pointer",
-    "with",
-    "default",
-    "index",
-    "created_at",
-    "last_seen",
-    "version",
-    "skip",
+/// Every attribute, in the order in which messages list them.
+const ATTRIBUTES: [(&str, Kind); 12] = [
+    Role::Sid.attribute(),
+    Role::Sess.attribute(),
+    Role::Expire.attribute(),
+    ("key", Kind::Key),
+    ("pointer", Kind::Pointer),
+    ("with", Kind::With),
+    ("default", Kind::Default),
+    ("index", Kind::Index),
+    Role::CreatedAt.attribute(),
+    Role::LastSeen.attribute(),
+    Role::Version.attribute(),
+    ("skip", Kind::Skip),
 ];
 
-/// What the `#[session(…)]` attributes of one field say.
-#[derive(Default)]
-pub(crate) struct Attrs {
-    pub(crate) claims: Vec<Claim>,
-    pub(crate) default: Option<DefaultWord>,
-    /// The word `index`.
-    pub(crate) index: Option<Ident>,
-    /// A word was wrong in a way that leaves open what the field is.
-    pub(crate) unclear: bool,
-}
-
-/// A word that says what a field is for: at most one of them can be true.
-pub(crate) struct Claim {
-    pub(crate) word: Ident,
-    pub(crate) purpose: Purpose,
-}
-
-/// What a column is for.
-#[derive(Clone)]
-pub(crate) enum Purpose {
+#[derive(Clone, Copy)]
+enum Kind {
     Role(Role),
-    Key(LitStr),
-    Pointer(LitStr),
-    With(ExprPath),
+    Key,
+    Pointer,
+    With,
+    Default,
+    Index,
     Skip,
 }
 
-/// A part that a column plays in the session itself.
+/// A column that the store itself reads and writes.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Role {
     Sid,
@@ -61,173 +45,47 @@ pub(crate) enum Role {
     Version,
 }
 
-/// `default`, or `default = value`.
-pub(crate) struct DefaultWord {
-    pub(crate) word: Ident,
+/// The attributes of one field.
+#[derive(Default)]
+pub(crate) struct Attrs {
+    /// The attributes that say where the column's value comes from. More than one is an error.
+    pub(crate) sources: Vec<SourceAttr>,
+    pub(crate) default: Option<DefaultAttr>,
+    pub(crate) index: Option<Ident>,
+    /// Whether an attribute could not be parsed, so that the column's source is unknown.
+    pub(crate) is_incomplete: bool,
+}
+
+/// An attribute that says where the column's value comes from.
+pub(crate) struct SourceAttr {
+    pub(crate) ident: Ident,
+    pub(crate) source: Source,
+}
+
+pub(crate) enum Source {
+    /// The store itself.
+    Role(Role),
+    Key(LitStr),
+    Pointer(LitStr),
+    With(ExprPath),
+    /// The database, or the application.
+    Skip,
+}
+
+/// `default` or `default = value`.
+pub(crate) struct DefaultAttr {
+    pub(crate) ident: Ident,
     pub(crate) value: Option<Expr>,
 }
 
-enum Word {
-    Claim(Claim),
-    Default(DefaultWord),
+enum Attr {
+    Source(SourceAttr),
+    Default(DefaultAttr),
     Index(Ident),
 }
 
-impl Word {
-    fn name(&self) -> &Ident {
-        match self {
-            Self::Claim(claim) => &claim.word,
-            Self::Default(default) => &default.word,
-            Self::Index(word) => word,
-        }
-    }
-}
-
-/// Reads the `#[session(…)]` attributes of a field.
-pub(crate) fn of_field(attrs: &[Attribute], faults: &mut Faults) -> Attrs {
-    let mut read = Attrs::default();
-    let mut seen: Vec<String> = Vec::new();
-    for word in words(attrs, faults, &mut read.unclear) {
-        let name = word.name().unraw().to_string();
-        if seen.contains(&name) {
-            faults.at(
-                word.name(),
-                format!("`{name}` is already there: write it once"),
-            );
-            continue;
-        }
-        seen.push(name);
-        match word {
-            Word::Claim(claim) => read.claims.push(claim),
-            Word::Default(default) => read.default = Some(default),
-            Word::Index(word) => read.index = Some(word),
-        }
-    }
-    read
-}
-
-/// Refuses `#[session(…)]` on the struct, where it has nothing to say.
-pub(crate) fn of_struct(attrs: &[Attribute], faults: &mut Faults) {
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("session")) {
-        let words = words(
-            std::slice::from_ref(attr),
-            &mut Faults::default(),
-            &mut false,
-        );
-        for word in &words {
-            let message = "belongs on a field: the struct takes no `#[session(…)]` attribute";
-            faults.at(word.name(), format!("`{}` {message}", word.name()));
-        }
-        if words.is_empty() {
-            let message = "the struct takes no `#[session(…)]` attribute: remove it";
-            faults.at(attr.path(), message);
-        }
-    }
-}
-
-fn words(attrs: &[Attribute], faults: &mut Faults, unclear: &mut bool) -> Vec<Word> {
-    let mut words = Vec::new();
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("session")) {
-        let tokens = match &attr.meta {
-            Meta::List(list) if !list.tokens.is_empty() => list.tokens.clone(),
-            _ => {
-                let message = "this says nothing: write words in parentheses, as in \
-                               `#[session(skip)]` or `#[session(key = \"user_id\")]`";
-                faults.at(&attr.meta, message);
-                *unclear = true;
-                continue;
-            }
-        };
-        let read = |input: ParseStream<'_>| {
-            while !input.is_empty() {
-                match word(input, faults).and_then(|word| end_of_word(input).map(|()| word)) {
-                    Ok(word) => words.push(word),
-                    Err(fault) => {
-                        faults.push(fault);
-                        *unclear = true;
-                        skip_word(input);
-                    }
-                }
-            }
-            Ok(())
-        };
-        if let Err(fault) = read.parse2(tokens) {
-            faults.push(fault);
-        }
-    }
-    words
-}
-
-fn word(input: ParseStream<'_>, faults: &mut Faults) -> Result<Word> {
-    let Ok(word) = input.call(Ident::parse_any) else {
-        let message = format!("this is no attribute: the attributes are {}", list());
-        return Err(input.error(message));
-    };
-    let name = known(&word, faults)?;
-    let purpose = match name {
-        "key" => Purpose::Key(value::text(input, &word, name)?),
-        "pointer" => Purpose::Pointer(value::pointer(value::text(input, &word, name)?, faults)),
-        "with" => Purpose::With(value::path(input, &word)?),
-        "default" => {
-            let value = value::value(input, &word, "default = 0")?;
-            return Ok(Word::Default(DefaultWord { word, value }));
-        }
-        "index" => {
-            value::no_value(input, name, faults);
-            return Ok(Word::Index(word));
-        }
-        flag => {
-            value::no_value(input, flag, faults);
-            Role::named(flag).map_or(Purpose::Skip, Purpose::Role)
-        }
-    };
-    Ok(Word::Claim(Claim { word, purpose }))
-}
-
-/// The word that is meant: a misspelt one is reported and then taken for the nearest, so that the
-/// other rules don't report what follows from it.
-fn known(word: &Ident, faults: &mut Faults) -> Result<&'static str> {
-    let name = word.unraw().to_string();
-    if let Some(known) = WORDS.into_iter().find(|known| *known == name) {
-        return Ok(known);
-    }
-    let nearest = spelling::nearest(&name, WORDS);
-    let hint = nearest.map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
-    let stop = if hint.is_empty() { ":" } else { "" };
-    let message = format!(
-        "unknown attribute `{name}`{hint}{stop} the attributes are {}",
-        list()
-    );
-    let fault = Error::new_spanned(word, message);
-    match nearest {
-        Some(near) => {
-            faults.push(fault);
-            Ok(near)
-        }
-        None => Err(fault),
-    }
-}
-
-fn list() -> String {
-    let words = WORDS.map(|word| format!("`{word}`"));
-    let (last, others) = words
-        .split_last()
-        .map_or(("", &[][..]), |(l, o)| (l.as_str(), o));
-    format!("{} and {last}", others.join(", "))
-}
-
 impl Role {
-    const ALL: [Self; 6] = [
-        Self::Sid,
-        Self::Sess,
-        Self::Expire,
-        Self::CreatedAt,
-        Self::LastSeen,
-        Self::Version,
-    ];
-
-    /// The attribute that gives a field the role.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Sid => "sid",
             Self::Sess => "sess",
@@ -238,25 +96,188 @@ impl Role {
         }
     }
 
-    fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.word() == word)
+    const fn attribute(self) -> (&'static str, Kind) {
+        (self.name(), Kind::Role(self))
     }
 
-    /// The role a field has by its name alone.
-    pub(crate) fn by_name(field: &str) -> Option<Self> {
-        Self::named(field).filter(|role| matches!(role, Self::Sid | Self::Sess | Self::Expire))
+    /// Returns the role that a field without attributes has because of its name.
+    pub(crate) fn from_field_name(field: &str) -> Option<Self> {
+        [Self::Sid, Self::Sess, Self::Expire]
+            .into_iter()
+            .find(|role| role.name() == field)
     }
 }
 
-fn end_of_word(input: ParseStream<'_>) -> Result<()> {
+impl Attr {
+    fn ident(&self) -> &Ident {
+        match self {
+            Self::Source(source) => &source.ident,
+            Self::Default(default) => &default.ident,
+            Self::Index(ident) => ident,
+        }
+    }
+}
+
+/// Parses the attributes of a field.
+pub(crate) fn parse(attrs: &[Attribute], errors: &mut Errors) -> Attrs {
+    let mut parsed = Attrs::default();
+    let mut seen: Vec<String> = Vec::new();
+    for attr in parse_all(attrs, errors, &mut parsed.is_incomplete) {
+        let name = attr.ident().unraw().to_string();
+        if seen.contains(&name) {
+            errors.push_spanned(attr.ident(), format!("duplicate attribute `{name}`"));
+            continue;
+        }
+        seen.push(name);
+        match attr {
+            Attr::Source(source) => parsed.sources.push(source),
+            Attr::Default(default) => parsed.default = Some(default),
+            Attr::Index(ident) => parsed.index = Some(ident),
+        }
+    }
+    parsed
+}
+
+/// Reports `#[session(…)]` on the struct.
+pub(crate) fn reject_on_struct(attrs: &[Attribute], errors: &mut Errors) {
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("session")) {
+        let attr_list = std::slice::from_ref(attr);
+        let parsed = parse_all(attr_list, &mut Errors::default(), &mut false);
+        for attr in &parsed {
+            let ident = attr.ident();
+            let message = format!("expected `{ident}` on a field, found it on the struct");
+            errors.push_spanned(ident, message);
+        }
+        if parsed.is_empty() {
+            let message = "expected `#[session(…)]` on a field, found it on the struct";
+            errors.push_spanned(attr.path(), message);
+        }
+    }
+}
+
+fn parse_all(attrs: &[Attribute], errors: &mut Errors, is_incomplete: &mut bool) -> Vec<Attr> {
+    let mut parsed = Vec::new();
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("session")) {
+        let tokens = match &attr.meta {
+            Meta::List(list) if !list.tokens.is_empty() => list.tokens.clone(),
+            meta => {
+                errors.push_spanned(meta, expected_list(meta));
+                *is_incomplete = true;
+                continue;
+            }
+        };
+        let parser = |input: ParseStream<'_>| {
+            while !input.is_empty() {
+                match parse_one(input, errors).and_then(|attr| parse_end(input).map(|()| attr)) {
+                    Ok(attr) => parsed.push(attr),
+                    Err(error) => {
+                        errors.push(error);
+                        *is_incomplete = true;
+                        skip_one(input);
+                    }
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = parser.parse2(tokens) {
+            errors.push(error);
+        }
+    }
+    parsed
+}
+
+fn expected_list(meta: &Meta) -> String {
+    if let Meta::NameValue(pair) = meta
+        && let Expr::Lit(ExprLit { lit, .. }) = &pair.value
+        && let Lit::Str(key) = lit
+    {
+        let key = key.token();
+        return format!("expected an attribute in parentheses: write `#[session(key = {key})]`");
+    }
+    "expected an attribute in parentheses, as in `#[session(skip)]` or \
+     `#[session(key = \"user_id\")]`"
+        .into()
+}
+
+fn parse_one(input: ParseStream<'_>, errors: &mut Errors) -> Result<Attr> {
+    let ident = parse_name(input)?;
+    let (name, kind) = resolve(&ident, errors)?;
+    let source = match kind {
+        Kind::Role(role) => {
+            value::reject(input, name, errors);
+            Source::Role(role)
+        }
+        Kind::Skip => {
+            value::reject(input, name, errors);
+            Source::Skip
+        }
+        Kind::Key => Source::Key(value::string(input, &ident, "key = \"user_id\"")?),
+        Kind::Pointer => Source::Pointer(value::pointer(input, &ident, errors)?),
+        Kind::With => Source::With(value::path(input, &ident)?),
+        Kind::Index => {
+            value::reject(input, name, errors);
+            return Ok(Attr::Index(ident));
+        }
+        Kind::Default => {
+            let value = value::optional(input, &ident, "default = 0")?;
+            return Ok(Attr::Default(DefaultAttr { ident, value }));
+        }
+    };
+    Ok(Attr::Source(SourceAttr { ident, source }))
+}
+
+fn parse_name(input: ParseStream<'_>) -> Result<Ident> {
+    input.call(Ident::parse_any).map_err(|_| {
+        let message = input.fork().parse::<LitStr>().map_or_else(
+            |_| format!("expected one of {}", list()),
+            |key| {
+                let key = key.token();
+                format!("expected an attribute, found a string: write `key = {key}`")
+            },
+        );
+        input.error(message)
+    })
+}
+
+/// Finds an attribute by its name. A misspelled one is reported, then taken for the closest match,
+/// so that no other rule reports a consequence of it.
+fn resolve(ident: &Ident, errors: &mut Errors) -> Result<(&'static str, Kind)> {
+    let name = ident.unraw().to_string();
+    let find = |name: &str| ATTRIBUTES.into_iter().find(|(known, _)| *known == name);
+    if let Some(attribute) = find(&name) {
+        return Ok(attribute);
+    }
+    let closest = suggest::closest(&name, ATTRIBUTES.map(|(known, _)| known));
+    let suggestion = closest.map_or_else(
+        || ",".to_owned(),
+        |closest| format!(", did you mean `{closest}`?"),
+    );
+    let message = format!(
+        "unknown attribute `{name}`{suggestion} expected one of {}",
+        list()
+    );
+    let error = Error::new_spanned(ident, message);
+    let Some(attribute) = closest.and_then(find) else {
+        return Err(error);
+    };
+    errors.push(error);
+    Ok(attribute)
+}
+
+fn list() -> String {
+    let [names @ .., last] = ATTRIBUTES.map(|(name, _)| format!("`{name}`"));
+    format!("{}, or {last}", names.join(", "))
+}
+
+fn parse_end(input: ParseStream<'_>) -> Result<()> {
     if !input.is_empty() && input.parse::<Token![,]>().is_err() {
-        return Err(input.error("expected `,` before this"));
+        return Err(input.error("expected `,`"));
     }
     Ok(())
 }
 
-fn skip_word(input: ParseStream<'_>) {
+fn skip_one(input: ParseStream<'_>) {
     value::skip(input);
-    // Nothing follows the last word.
+    // The last attribute has no comma.
     let _ = input.parse::<Token![,]>();
 }

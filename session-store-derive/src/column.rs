@@ -1,24 +1,117 @@
-//! A field that is a column, and what its attributes make of it.
+//! The rules for the attributes of one column.
 
-use crate::ast::Field;
-use crate::attr::{Claim, Purpose, Role};
+use crate::ast::{Field, NonColumn};
+use crate::attr::{Role, Source, SourceAttr};
+use crate::error::Errors;
 
-/// A field that is a column, with the one word that says what for.
+/// A field that is a column.
 pub(crate) struct Column<'a> {
     pub(crate) field: &'a Field<'a>,
-    pub(crate) claim: Option<&'a Claim>,
+    /// The first attribute that says where the value comes from.
+    pub(crate) source: Option<&'a SourceAttr>,
 }
 
-impl Column<'_> {
+impl<'a> Column<'a> {
+    /// Returns `None` for a field that is not a column.
+    pub(crate) fn new(field: &'a Field<'a>, errors: &mut Errors) -> Option<Self> {
+        if let Some(reason) = field.non_column() {
+            reject_attributes(field, reason, errors);
+            return None;
+        }
+        let source = field.attrs.sources.first();
+        let column = Self { field, source };
+        column.check_sources(errors);
+        column.check_default(errors);
+        column.check_index(errors);
+        Some(column)
+    }
+
+    pub(crate) fn source(&self) -> Option<&'a Source> {
+        self.source.map(|attr| &attr.source)
+    }
+
     pub(crate) fn role(&self) -> Option<Role> {
-        match self.claim.map(|claim| &claim.purpose) {
-            Some(Purpose::Role(role)) => Some(*role),
+        match self.source() {
+            Some(Source::Role(role)) => Some(*role),
             Some(_) => None,
-            None => Role::by_name(&self.field.name()),
+            None => Role::from_field_name(&self.field.name()),
         }
     }
 
     pub(crate) fn is_primary_key(&self) -> bool {
         self.field.sea_orm.primary_key.is_some()
     }
+
+    fn check_sources(&self, errors: &mut Errors) {
+        let Some((first, rest)) = self.field.attrs.sources.split_first() else {
+            return;
+        };
+        for second in rest {
+            errors.push_spanned(&second.ident, conflict(first, second));
+        }
+    }
+
+    /// A default is for a value that the session can lack.
+    fn check_default(&self, errors: &mut Errors) {
+        let Some(default) = &self.field.attrs.default else {
+            return;
+        };
+        let message = match (self.role(), self.source()) {
+            (Some(role), _) => format!(
+                "cannot use `default` with `{}`: the store always sets this column",
+                role.name()
+            ),
+            (_, Some(Source::With(_))) => {
+                "cannot use `default` with `with`: the function always returns a value".into()
+            }
+            (_, Some(Source::Skip)) => "cannot use `default` with `skip`: write the default of \
+                                        the database as `#[sea_orm(default_value = …)]`"
+                .into(),
+            _ => return,
+        };
+        errors.push_spanned(&default.ident, message);
+    }
+
+    /// An index is for a column by which an application finds sessions.
+    fn check_index(&self, errors: &mut Errors) {
+        let Some(index) = &self.field.attrs.index else {
+            return;
+        };
+        let reason = match self.role() {
+            Some(Role::Sid) => "the primary key already has an index",
+            Some(Role::Expire) => "this column already has an index",
+            Some(Role::Sess) => "an index cannot search the session data",
+            _ => return,
+        };
+        errors.push_spanned(index, format!("unexpected `index`: {reason}"));
+    }
+}
+
+fn reject_attributes(field: &Field<'_>, reason: NonColumn, errors: &mut Errors) {
+    let attrs = &field.attrs;
+    let sources = attrs.sources.iter().map(|source| &source.ident);
+    let default = attrs.default.iter().map(|default| &default.ident);
+    for ident in sources.chain(default).chain(&attrs.index) {
+        let message = match reason {
+            NonColumn::Ignored => format!(
+                "expected a column, found an ignored field: remove `{ident}` or `#[sea_orm(ignore)]`"
+            ),
+            NonColumn::Relation => {
+                format!("expected a column, found a relation: remove `{ident}`")
+            }
+        };
+        errors.push_spanned(ident, message);
+    }
+}
+
+fn conflict(first: &SourceAttr, second: &SourceAttr) -> String {
+    let is_role = |attr: &SourceAttr| matches!(attr.source, Source::Role(_));
+    let (a, b) = (&first.ident, &second.ident);
+    let help = match (is_role(first), is_role(second)) {
+        (true, true) => "a column has one role, remove one of the two".into(),
+        (false, false) => "a column has one source, remove one of the two".into(),
+        (true, false) => format!("the store sets this column, remove `{b}`"),
+        (false, true) => format!("the store sets a `{b}` column, remove one of the two"),
+    };
+    format!("cannot use `{b}` with `{a}`: {help}")
 }

@@ -1,4 +1,4 @@
-//! All the faults of one struct, kept until every rule has been looked at.
+//! Collects the errors of one struct.
 
 use std::fmt::Display;
 
@@ -6,25 +6,25 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::Error;
 
-/// What is wrong with a struct so far.
+/// The errors found so far.
 #[derive(Default)]
-pub(crate) struct Faults(Vec<Error>);
+pub(crate) struct Errors(Vec<Error>);
 
-impl Faults {
-    /// A fault at the tokens that are it.
-    pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
-        self.push(Error::new_spanned(tokens, message));
-    }
-
+impl Errors {
     pub(crate) fn push(&mut self, error: Error) {
         self.0.push(error);
     }
 
-    pub(crate) fn append(&mut self, others: Self) {
-        self.0.extend(others.0);
+    /// Adds an error that points at the tokens.
+    pub(crate) fn push_spanned(&mut self, tokens: impl ToTokens, message: impl Display) {
+        self.push(Error::new_spanned(tokens, message));
     }
 
-    pub(crate) fn count(&self) -> usize {
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
@@ -32,7 +32,6 @@ impl Faults {
         self.0.is_empty()
     }
 
-    /// The compiler's errors, one for each fault.
     pub(crate) fn to_compile_errors(&self) -> TokenStream {
         self.0.iter().map(Error::to_compile_error).collect()
     }

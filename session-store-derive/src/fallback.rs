@@ -1,49 +1,49 @@
-//! What stands in for the generated code after an error, so that no second one follows.
+//! Generates code for a struct with errors, so that no other errors follow from them.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::DeriveInput;
 
 use crate::expand;
-use crate::valid::Broken;
+use crate::valid::Invalid;
 
-pub(crate) fn expand(input: &DeriveInput, broken: &Broken<'_>) -> TokenStream {
-    let errors = broken.faults.to_compile_errors();
-    let code = if broken.is_entity {
-        model(input, broken)
+pub(crate) fn derive(input: &DeriveInput, invalid: &Invalid<'_>) -> TokenStream {
+    let errors = invalid.errors.to_compile_errors();
+    let code = if invalid.is_entity {
+        impl_and_alias(input, invalid)
     } else {
-        // Without an entity no impl can stand. The default store at least has the same methods.
-        expand::store(input, &quote!(::session_store::DefaultStore))
+        // The impl needs an entity. The default store has the same methods.
+        expand::store_alias(input, &quote!(::session_store::DefaultStore))
     };
     quote!(#errors #code)
 }
 
-/// An impl out of what is right about the struct, so that the compiler still checks the types.
-fn model(input: &DeriveInput, broken: &Broken<'_>) -> TokenStream {
+/// Generates an impl from the valid parts, so that the compiler still checks their types.
+fn impl_and_alias(input: &DeriveInput, invalid: &Invalid<'_>) -> TokenStream {
     let default =
         quote!(<::session_store::express_session::Model as ::session_store::SessionModel>);
     let types = [
-        broken
+        invalid
             .sid
             .map_or_else(|| quote!(#default::Sid), ToTokens::to_token_stream),
-        broken
+        invalid
             .sess
             .map_or_else(|| quote!(#default::Sess), ToTokens::to_token_stream),
     ];
-    let others = &broken.others;
-    let timestamps = [broken.expire, others.created_at, others.last_seen]
+    let optional = &invalid.optional;
+    let timestamps = [invalid.expire, optional.created_at, optional.last_seen]
         .into_iter()
         .flatten()
         .map(expand::timestamp);
-    let version = others.version.map(expand::version).into_iter();
+    let version = optional.version.map(expand::version).into_iter();
     let columns = quote! {
         #(let _: ::session_store::__private::Timestamp<Column> = #timestamps;)*
         #(let _: ::session_store::__private::Version<Column> = #version;)*
         ::core::unreachable!()
     };
-    let implementation = expand::implementation(input, &types, &columns, others);
-    // Also without the column, which may be what the fault is about.
-    let has_created_at = expand::has_created_at(input);
-    let store = expand::store(input, &quote!(::session_store::SeaOrmStore<Model>));
-    quote!(#implementation #has_created_at #store)
+    let session_model = expand::impl_session_model(input, &types, &columns, optional);
+    // Always, as the error may be about the `created_at` column.
+    let created_at = expand::impl_created_at(input);
+    let store = expand::store_alias(input, &quote!(::session_store::SeaOrmStore<Model>));
+    quote!(#session_model #created_at #store)
 }

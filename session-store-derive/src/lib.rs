@@ -1,7 +1,5 @@
 //! The derive macro of `session-store`. Use it through that crate.
 
-#[cfg(test)]
-mod arbitrary;
 mod ast;
 mod attr;
 mod column;
@@ -10,8 +8,11 @@ mod expand;
 mod fallback;
 mod missing;
 #[cfg(test)]
-mod snapshot;
-mod spelling;
+mod proptests;
+mod shape;
+#[cfg(test)]
+mod snapshots;
+mod suggest;
 mod valid;
 mod value;
 
@@ -19,13 +20,14 @@ use proc_macro::TokenStream;
 use syn::{Data, DeriveInput, parse_macro_input};
 
 use crate::ast::Field;
-use crate::error::Faults;
+use crate::error::Errors;
 
-/// Makes a session store of a SeaORM entity.
+/// Derives `session_store::SessionModel` for the `Model` of a SeaORM entity.
 ///
-/// Derived for an entity's `Model`, beside `DeriveEntityModel`, it implements
-/// `session_store::SessionModel` and adds `pub type Store = session_store::SeaOrmStore<Model>` to
-/// the module.
+/// Add it to the derive list, next to `DeriveEntityModel`. It also adds
+/// `pub type Store = session_store::SeaOrmStore<Model>` to the module, with the visibility of the
+/// struct. It reads the attributes `#[session(…)]` and `#[sea_orm(…)]`, and works with
+/// `#[sea_orm::model]` too.
 ///
 /// ```
 /// mod session {
@@ -52,49 +54,58 @@ use crate::error::Faults;
 /// }
 /// ```
 ///
-/// The format of `#[sea_orm::model]` works just as well.
+/// # Required columns
 ///
-/// # The three columns
+/// | field | attribute for another name | type | the column holds |
+/// |---|---|---|---|
+/// | `sid` | `#[session(sid)]` | `String` | the primary key, which identifies the session |
+/// | `sess` | `#[session(sess)]` | `Json`, `String` (JSON text) or `Vec<u8>` (MessagePack) | the session's data |
+/// | `expire` | `#[session(expire)]` | a timestamp of `time` or, with the feature `chrono`, of chrono | when the session expires |
 ///
-/// | field | type | |
-/// |---|---|---|
-/// | `sid` | `String` | the whole primary key |
-/// | `sess` | `Json`, `String` (JSON text) or `Vec<u8>` (MessagePack) | the session's data |
-/// | `expire` | a timestamp of `time` or, with the feature `chrono`, of chrono, with or without zone | when the session ends |
+/// `sid` must be the only primary key, without auto-increment. A timestamp without a time zone holds
+/// UTC. None of the types can be an `Option`. For a custom type, implement
+/// `session_store::SidColumn`, `SessColumn` or `TimestampColumn`.
 ///
-/// None of them is an `Option`. A type of your own can stand in their place: implement
-/// `session_store::SidColumn`, `SessColumn` or `TimestampColumn` for it. Fields of other names take
-/// the place with `#[session(sid)]`, `#[session(sess)]` and `#[session(expire)]`.
+/// # Other columns
 ///
-/// # The other columns
-///
-/// Every other column is filled from the session on each create and save. Without an attribute, its
-/// source is the session key of its own name: after `session.insert("user_id", 7)` the column
+/// Every create and save also fills the other columns. Without an attribute, a column takes the value
+/// of the session key that has the field's name: after `session.insert("user_id", 7)`, the column
 /// `user_id` holds 7.
+///
+/// A field can have one of these attributes:
 ///
 /// | attribute | the column holds |
 /// |---|---|
-/// | none | the session key of the field's name |
-/// | `#[session(key = "user-agent")]` | the session key of that name |
-/// | `#[session(pointer = "/cart/total")]` | what a JSON pointer ([RFC 6901]) leads to in the session's data |
-/// | `#[session(with = path)]` | what a function, `fn(&session_store::Data) -> T`, makes of the data |
-/// | `#[session(created_at)]` | when the session was created: a timestamp, or an `Option` of one |
-/// | `#[session(last_seen)]` | when it was last created, saved or touched: a timestamp, or an `Option` of one |
-/// | `#[session(version)]` | a count of the saves: an integer, by which `store.layer()` merges the changes of concurrent requests |
-/// | `#[session(skip)]` | what the database, or an extras closure, puts there |
+/// | none | the value of the session key with the field's name |
+/// | `#[session(key = "user-agent")]` | the value of the session key `user-agent` |
+/// | `#[session(pointer = "/cart/total")]` | the value at a JSON pointer ([RFC 6901]) into the session's data |
+/// | `#[session(with = path)]` | the value that the function `path` returns: `fn(&session_store::Data) -> T`, where `T` is the field's type |
+/// | `#[session(created_at)]` | when the session was created: a timestamp or an `Option` of one |
+/// | `#[session(last_seen)]` | when the session was last created, saved or touched: a timestamp or an `Option` of one |
+/// | `#[session(version)]` | the number of saves: an integer. With it, `store.layer()` merges the changes of concurrent requests |
+/// | `#[session(skip)]` | a value that the database or `store.with_extras(…)` sets |
 ///
-/// A column has one of these. A key or a pointer may lead to nothing. The column is then emptied if
-/// it may be NULL, and given a default if the field has one; otherwise the save is refused.
+/// The session can lack a key, or the value at a pointer. The column then gets the field's default.
+/// Without a default it becomes NULL. A column that cannot be NULL makes the save fail with
+/// `session_store::Error::InvalidColumnValue`.
 ///
 /// | attribute | the default |
 /// |---|---|
 /// | `#[session(default)]` | `Default::default()` |
-/// | `#[session(default = expression)]` | the expression, of the field's type |
+/// | `#[session(default = expression)]` | an expression of the field's type |
 ///
-/// `#[session(index)]`, with any of these or alone, gives the column an index in
-/// `store.indexes()` and `create_table()`: for those that sessions are found by.
+/// # Indexes
 ///
-/// Fields with `#[sea_orm(ignore)]` and relations (`HasOne`, `HasMany`, `BelongsTo`) are no columns.
+/// `#[session(index)]` adds an index on the column to `store.indexes()` and `create_table()`. Use it
+/// for columns by which you find sessions, alone or with the attributes above:
+/// `#[session(key = "user", index)]`. `sid`, `sess` and `expire` cannot have it.
+///
+/// # Fields that are not columns
+///
+/// The derive ignores fields with `#[sea_orm(ignore)]` and relations (`HasOne`, `HasMany`,
+/// `BelongsTo`).
+///
+/// # Example
 ///
 /// ```
 /// # mod session {
@@ -141,33 +152,33 @@ use crate::error::Faults;
 ///
 /// # Errors
 ///
-/// Every rule that a struct breaks is reported when it compiles, all of them at once, each at the
-/// token that breaks it.
+/// The derive reports all mistakes in one compilation, each at the token that causes it.
 ///
 /// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
-#[proc_macro_derive(SessionModel, attributes(session))]
+// `sea_orm` is declared for a struct without `DeriveEntityModel`: the compiler would report each of
+// its attributes as unknown, and hide the one error that helps.
+#[proc_macro_derive(SessionModel, attributes(session, sea_orm))]
 pub fn derive_session_model(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     derive(&input).into()
 }
 
 fn derive(input: &DeriveInput) -> proc_macro2::TokenStream {
-    // `#[sea_orm::model]` copies the derive list and the fields' attributes to a second struct of
-    // this name; the first is the model.
+    // `#[sea_orm::model]` copies the derive list and the attributes to a second struct of this name.
     if input.ident == "ModelEx" {
         return proc_macro2::TokenStream::new();
     }
-    let mut faults = Faults::default();
+    let mut errors = Errors::default();
     let fields: Vec<_> = match &input.data {
         Data::Struct(data) => data
             .fields
             .iter()
-            .filter_map(|field| Field::new(field, &mut faults))
+            .filter_map(|field| Field::new(field, &mut errors))
             .collect(),
         Data::Enum(_) | Data::Union(_) => Vec::new(),
     };
-    match valid::check(input, &fields, faults) {
-        Ok(model) => expand::session_model(input, &model),
-        Err(broken) => fallback::expand(input, &broken),
+    match valid::check(input, &fields, errors) {
+        Ok(model) => expand::derive(input, &model),
+        Err(invalid) => fallback::derive(input, &invalid),
     }
 }

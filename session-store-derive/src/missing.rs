@@ -1,27 +1,36 @@
-//! Which of the three columns a struct lacks, and which field may be meant for one.
+//! Reports missing columns, and points at fields that may be meant for them.
 
 use syn::Ident;
 
-use crate::ast::Field;
-use crate::attr::{Purpose, Role};
+use crate::ast::{Field, NonColumn, type_name};
+use crate::attr::{Role, Source};
 use crate::column::Column;
-use crate::error::Faults;
+use crate::error::Errors;
 
-/// The lines to add for a role, with its most common type.
-fn lines(role: Role) -> &'static str {
-    match role {
-        Role::Sid => "    #[sea_orm(primary_key, auto_increment = false)]\n    pub sid: String,\n",
-        Role::Sess => "    pub sess: Json,\n",
-        _ => "    pub expire: TimeDateTimeWithTimeZone,\n",
-    }
+/// A column that every model needs.
+struct Required {
+    role: Role,
+    /// The lines to add, with the most common type.
+    lines: &'static str,
+    /// Common names of such a field, the most likely first.
+    aliases: &'static [&'static str],
 }
 
-/// What people call such a field, the likeliest first.
-fn likely_names(role: Role) -> &'static [&'static str] {
-    match role {
-        Role::Sid => &["session_id", "session_key", "id", "key"],
-        Role::Sess => &["data", "session", "session_data", "payload"],
-        _ => &[
+const REQUIRED: [Required; 3] = [
+    Required {
+        role: Role::Sid,
+        lines: "    #[sea_orm(primary_key, auto_increment = false)]\n    pub sid: String,\n",
+        aliases: &["session_id", "session_key", "id", "key"],
+    },
+    Required {
+        role: Role::Sess,
+        lines: "    pub sess: Json,\n",
+        aliases: &["data", "session", "session_data", "payload"],
+    },
+    Required {
+        role: Role::Expire,
+        lines: "    pub expire: TimeDateTimeWithTimeZone,\n",
+        aliases: &[
             "expires",
             "expires_at",
             "expire_at",
@@ -30,87 +39,136 @@ fn likely_names(role: Role) -> &'static [&'static str] {
             "expired_at",
             "expires_on",
         ],
-    }
-}
+    },
+];
 
-/// Names all that are missing in one fault, and points at fields that may be meant.
+/// Reports all missing columns in one error.
 pub(crate) fn check(
     model: &Ident,
-    found: [(Role, Option<&Field<'_>>); 3],
+    fields: &[Field<'_>],
     columns: &[Column<'_>],
-    faults: &mut Faults,
+    errors: &mut Errors,
 ) {
-    let absent: Vec<Role> = found
-        .into_iter()
-        .filter(|(role, field)| field.is_none() && !named_but_filled(*role, columns, faults))
-        .map(|(role, _)| role)
+    let is_present = |role| columns.iter().any(|column| column.role() == Some(role));
+    let missing: Vec<&Required> = REQUIRED
+        .iter()
+        .filter(|required| !is_present(required.role))
+        .filter(|required| !is_prevented(required.role, fields, columns, errors))
         .collect();
-    if absent.is_empty() {
+    if missing.is_empty() {
         return;
     }
-    let mut hints = Faults::default();
-    let to_add: Vec<Role> = absent
+    let mut hints = Errors::default();
+    let to_add: Vec<&Required> = missing
         .iter()
         .copied()
-        .filter(|role| !hint(*role, columns, &mut hints))
+        .filter(|required| !hint(required, columns, &mut hints))
         .collect();
-    let names = list(&absent, |role| format!("`{}`", role.word()));
-    let attributes = |roles: &[Role]| list(roles, |role| format!("`#[session({})]`", role.word()));
-    let message = if to_add.is_empty() {
-        let attributes = attributes(&absent);
-        format!("this session model lacks {names}: write {attributes} on what holds it")
-    } else {
-        let lines: String = to_add.iter().copied().map(lines).collect();
-        let attributes = attributes(&to_add);
-        format!(
-            "this session model lacks {names}; add\n\n{lines}\n\
-             or write {attributes} on what holds it under another name"
-        )
-    };
-    faults.at(model, message);
-    faults.append(hints);
+    errors.push_spanned(model, message(&missing, &to_add));
+    errors.extend(hints);
 }
 
-fn list(roles: &[Role], text: impl Fn(&Role) -> String) -> String {
-    let texts: Vec<String> = roles.iter().map(text).collect();
-    match texts.split_last() {
-        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
-        _ => texts.concat(),
+fn message(missing: &[&Required], to_add: &[&Required]) -> String {
+    let names = list(missing, |name| format!("`{name}`"));
+    let columns = match missing {
+        [_] => "column",
+        _ => "columns",
+    };
+    if to_add.is_empty() {
+        let attributes = attributes(missing);
+        return format!("missing {columns} {names}: add {attributes}");
+    }
+    let lines: String = to_add.iter().map(|required| required.lines).collect();
+    let attributes = attributes(to_add);
+    format!("missing {columns} {names}: add\n\n{lines}\nor add {attributes}")
+}
+
+fn attributes(required: &[&Required]) -> String {
+    let attributes = list(required, |name| format!("`#[session({name})]`"));
+    match required {
+        [_] => format!("{attributes} to the field that holds it"),
+        _ => format!("{attributes} to the fields that hold them"),
     }
 }
 
-/// The field named after the role has a source, so it is an ordinary column.
-fn named_but_filled(role: Role, columns: &[Column<'_>], faults: &mut Faults) -> bool {
-    let name = role.word();
+fn list(required: &[&Required], format: impl Fn(&str) -> String) -> String {
+    let names: Vec<String> = required
+        .iter()
+        .map(|required| format(required.role.name()))
+        .collect();
+    match names.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// Returns whether a field is meant as the column, but has an attribute that prevents it. Then that
+/// attribute is the one error.
+fn is_prevented(
+    role: Role,
+    fields: &[Field<'_>],
+    columns: &[Column<'_>],
+    errors: &mut Errors,
+) -> bool {
+    is_ignored(role, fields, errors) || has_source(role, columns, errors)
+}
+
+fn is_ignored(role: Role, fields: &[Field<'_>], errors: &mut Errors) -> bool {
+    let has_role = |field: &Field<'_>| {
+        let mut sources = field.attrs.sources.iter();
+        sources.any(|attr| matches!(attr.source, Source::Role(found) if found == role))
+    };
+    let ignored = fields.iter().find(|field| match field.non_column() {
+        Some(NonColumn::Ignored) => has_role(field) || field.name() == role.name(),
+        Some(NonColumn::Relation) => has_role(field),
+        None => false,
+    });
+    // With an attribute, the error is already at that attribute.
+    if let Some(field) = ignored
+        && field.attrs.sources.is_empty()
+    {
+        let message = "expected a column, found an ignored field: remove `#[sea_orm(ignore)]`";
+        errors.push_spanned(field.ident, message);
+    }
+    ignored.is_some()
+}
+
+fn has_source(role: Role, columns: &[Column<'_>], errors: &mut Errors) -> bool {
+    let name = role.name();
     let named = columns.iter().find(|column| column.field.name() == name);
-    let Some(claim) = named.and_then(|column| column.claim) else {
+    let Some(attr) = named.and_then(|column| column.source) else {
         return false;
     };
-    if matches!(claim.purpose, Purpose::Role(_)) {
+    if matches!(attr.source, Source::Role(_)) {
         return false;
     }
     let message = format!(
-        "the store itself fills `{name}`: remove `{}`, or write `#[session({name})]` on the field \
-         that holds it",
-        claim.word
+        "cannot use `{attr}` with `{name}`: the store sets this column. Remove `{attr}`, or add \
+         `#[session({name})]` to another field",
+        attr = attr.ident
     );
-    faults.at(&claim.word, message);
+    errors.push_spanned(&attr.ident, message);
     true
 }
 
-fn hint(role: Role, columns: &[Column<'_>], hints: &mut Faults) -> bool {
-    let likely = likely_names(role).iter().find_map(|name| {
-        let is_free = |column: &&Column<'_>| column.claim.is_none() && column.field.name() == *name;
-        columns.iter().find(is_free)
+/// Points at a field whose name says that it may be meant.
+fn hint(required: &Required, columns: &[Column<'_>], hints: &mut Errors) -> bool {
+    let candidate = required.aliases.iter().find_map(|alias| {
+        columns
+            .iter()
+            .find(|column| column.source.is_none() && column.field.name() == *alias)
     });
-    let Some(Column { field, .. }) = likely else {
+    let Some(Column { field, .. }) = candidate else {
         return false;
     };
-    let ty = match role {
-        Role::Sid if crate::ast::in_words(field.ty) != "String" => ", as a `String`",
+    let name = required.role.name();
+    let change = match required.role {
+        Role::Sid if type_name(field.ty) != "String" => " and change its type to `String`",
         _ => "",
     };
-    let message = format!("add `#[session({})]` to use this field{ty}", role.word());
-    hints.at(field.ident, message);
+    let field_name = field.name();
+    let message =
+        format!("if `{field_name}` is the `{name}` column, add `#[session({name})]`{change}");
+    hints.push_spanned(field.ident, message);
     true
 }

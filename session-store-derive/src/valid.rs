@@ -1,304 +1,185 @@
-//! Whether the struct is a session model: every rule, all broken ones reported at once.
+//! Checks a struct against every rule, and reports all errors at once.
 
-use syn::{Attribute, Data, DeriveInput, ExprPath, Fields, LitStr, Type};
+use syn::{DeriveInput, ExprPath, LitStr, Type};
 
-use crate::ast::{Field, in_words};
-use crate::attr::{self, Attrs, Claim, DefaultWord, Purpose, Role};
+use crate::ast::{Field, type_name};
+use crate::attr::{self, DefaultAttr, Role, Source};
 use crate::column::Column;
-use crate::error::Faults;
-use crate::missing;
+use crate::error::Errors;
+use crate::{missing, shape};
 
-/// A struct that keeps every rule.
+/// A struct without errors.
 pub(crate) struct Model<'a> {
     pub(crate) sid: &'a Field<'a>,
     pub(crate) sess: &'a Field<'a>,
     pub(crate) expire: &'a Field<'a>,
-    pub(crate) others: Others<'a>,
+    pub(crate) optional: OptionalColumns<'a>,
 }
 
-/// A struct that breaks some rules, and what is right about it.
-pub(crate) struct Broken<'a> {
-    pub(crate) faults: Faults,
+/// A struct with errors, and its valid parts.
+pub(crate) struct Invalid<'a> {
+    pub(crate) errors: Errors,
     /// Whether SeaORM can make an entity of it.
     pub(crate) is_entity: bool,
     pub(crate) sid: Option<&'a Type>,
     pub(crate) sess: Option<&'a Type>,
     pub(crate) expire: Option<&'a Field<'a>>,
-    pub(crate) others: Others<'a>,
+    pub(crate) optional: OptionalColumns<'a>,
 }
 
-/// The columns beside `sid`, `sess` and `expire`.
-pub(crate) struct Others<'a> {
+/// The columns besides `sid`, `sess` and `expire`.
+pub(crate) struct OptionalColumns<'a> {
     pub(crate) created_at: Option<&'a Field<'a>>,
     pub(crate) last_seen: Option<&'a Field<'a>>,
     pub(crate) version: Option<&'a Field<'a>>,
     pub(crate) extras: Vec<Extra<'a>>,
-    /// Those that get an index.
     pub(crate) indexed: Vec<&'a Field<'a>>,
 }
 
 /// A column that is filled from the session's data.
 pub(crate) struct Extra<'a> {
     pub(crate) field: &'a Field<'a>,
-    pub(crate) source: Source<'a>,
-    pub(crate) default: Option<&'a DefaultWord>,
+    pub(crate) source: ExtraSource<'a>,
+    pub(crate) default: Option<&'a DefaultAttr>,
 }
 
-/// Where a column's value comes from.
-pub(crate) enum Source<'a> {
+/// Where in the session's data the value of an extra column comes from.
+pub(crate) enum ExtraSource<'a> {
     Key(LitStr),
     Pointer(&'a LitStr),
     With(&'a ExprPath),
 }
 
-/// Looks at every rule.
+/// Checks every rule.
 pub(crate) fn check<'a>(
     input: &DeriveInput,
     fields: &'a [Field<'a>],
-    mut faults: Faults,
-) -> Result<Model<'a>, Box<Broken<'a>>> {
-    attr::of_struct(&input.attrs, &mut faults);
-    let is_entity = check_shape(input, &mut faults) && check_entity(input, fields, &mut faults);
+    mut errors: Errors,
+) -> Result<Model<'a>, Box<Invalid<'a>>> {
+    attr::reject_on_struct(&input.attrs, &mut errors);
+    let is_entity = shape::check(input, fields, &mut errors);
     let columns: Vec<_> = fields
         .iter()
-        .filter_map(|field| column(field, &mut faults))
+        .filter_map(|field| Column::new(field, &mut errors))
         .collect();
-    for column in &columns {
-        check_default(column, &mut faults);
-        check_index(column, &mut faults);
-    }
-    let mut one = |role| the_one(role, &columns, &mut faults);
-    let (sid, sess, expire) = (one(Role::Sid), one(Role::Sess), one(Role::Expire));
-    let others = Others {
-        created_at: one(Role::CreatedAt),
-        last_seen: one(Role::LastSeen),
-        version: one(Role::Version),
+    let mut find = |role| find_role(role, &columns, &mut errors);
+    let (sid, sess, expire) = (find(Role::Sid), find(Role::Sess), find(Role::Expire));
+    let optional = OptionalColumns {
+        created_at: find(Role::CreatedAt),
+        last_seen: find(Role::LastSeen),
+        version: find(Role::Version),
         extras: columns.iter().filter_map(extra).collect(),
-        indexed: columns
-            .iter()
-            .map(|column| column.field)
-            .filter(|field| field.attrs.index.is_some())
-            .collect(),
+        indexed: indexed(&columns),
     };
-    if has_named_fields(input) {
-        let found = [(Role::Sid, sid), (Role::Sess, sess), (Role::Expire, expire)];
-        missing::check(&input.ident, found, &columns, &mut faults);
+    if shape::has_named_fields(&input.data) {
+        missing::check(&input.ident, fields, &columns, &mut errors);
     }
-    for field in [sid, sess, expire, others.version].into_iter().flatten() {
-        check_required(field, &mut faults);
+    for field in [sid, sess, expire, optional.version].into_iter().flatten() {
+        check_not_option(field, &mut errors);
     }
     if is_entity && let Some(sid) = sid {
-        check_primary_key(sid, &columns, &mut faults);
+        check_primary_key(sid, &columns, &mut errors);
     }
     match (sid, sess, expire) {
-        (Some(sid), Some(sess), Some(expire)) if faults.is_empty() => Ok(Model {
+        (Some(sid), Some(sess), Some(expire)) if errors.is_empty() => Ok(Model {
             sid,
             sess,
             expire,
-            others,
+            optional,
         }),
-        _ => Err(Box::new(Broken {
-            faults,
+        _ => Err(Box::new(Invalid {
+            errors,
             is_entity: is_entity && columns.iter().any(Column::is_primary_key),
-            sid: sid.map(Field::required),
-            sess: sess.map(Field::required),
+            sid: sid.map(Field::required_type),
+            sess: sess.map(Field::required_type),
             expire,
-            others,
+            optional,
         })),
     }
 }
 
-/// A struct with named fields and no generics, named `Model`.
-fn check_shape(input: &DeriveInput, faults: &mut Faults) -> bool {
-    let before = faults.count();
-    let fields = "a session model is a struct with named fields, the `Model` of a SeaORM entity";
-    match &input.data {
-        Data::Struct(data) => match &data.fields {
-            Fields::Named(_) => {}
-            Fields::Unnamed(tuple) => faults.at(tuple, format!("{fields}: name these fields")),
-            Fields::Unit => faults.at(&input.ident, format!("{fields}: this one has none")),
-        },
-        Data::Enum(data) => faults.at(data.enum_token, format!("{fields}, not an enum")),
-        Data::Union(data) => faults.at(data.union_token, format!("{fields}, not a union")),
-    }
-    if !input.generics.params.is_empty() {
-        let message = "a session model has no generics: write the types that its columns have";
-        faults.at(&input.generics, message);
-    }
-    if input.ident != "Model" {
-        let message = "`SessionModel` is derived for an entity's `Model`: name this type `Model`, \
-                       in a module of its own";
-        faults.at(&input.ident, message);
-    }
-    faults.count() == before
-}
-
-/// Which other derives a struct has is not to be seen, but what SeaORM's read of it is.
-fn check_entity(input: &DeriveInput, fields: &[Field<'_>], faults: &mut Faults) -> bool {
-    let sea_orm = |attr: &Attribute| attr.path().is_ident("sea_orm");
-    let is_entity =
-        input.attrs.iter().any(sea_orm) || fields.iter().any(|field| field.sea_orm.given);
-    if !is_entity {
-        let message = "this is no SeaORM entity: write `DeriveEntityModel` into its derive list and \
-                       `#[sea_orm(table_name = \"…\")]` below";
-        faults.at(&input.ident, message);
-    }
-    is_entity
-}
-
-fn has_named_fields(input: &DeriveInput) -> bool {
-    matches!(&input.data, Data::Struct(data) if matches!(data.fields, Fields::Named(_)))
-}
-
-/// What a field is for, by the first word that says so; the others are in its way.
-fn column<'a>(field: &'a Field<'a>, faults: &mut Faults) -> Option<Column<'a>> {
-    let Attrs {
-        claims,
-        default,
-        index,
-        ..
-    } = &field.attrs;
-    if let Some(why) = field.no_column() {
-        let words = claims.iter().map(|claim| &claim.word);
-        let default = default.iter().map(|default| &default.word);
-        for word in words.chain(default).chain(index) {
-            faults.at(word, format!("this field is no column, {why} `{word}`"));
-        }
-        return None;
-    }
-    let (claim, rest) = claims
-        .split_first()
-        .map_or((None, claims.as_slice()), |(first, rest)| {
-            (Some(first), rest)
-        });
-    for second in rest {
-        if let Some(first) = claim {
-            faults.at(&second.word, both(first, second));
-        }
-    }
-    Some(Column { field, claim })
-}
-
-fn both(first: &Claim, second: &Claim) -> String {
-    let is_role = |claim: &Claim| matches!(claim.purpose, Purpose::Role(_));
-    let (a, b) = (&first.word, &second.word);
-    match (is_role(first), is_role(second)) {
-        (true, true) => format!("a column has one role, this one is `{a}` already: remove `{b}`"),
-        (false, false) => {
-            format!("a column has one source, this one has `{a}` already: remove one of the two")
-        }
-        (true, false) => format!("the store itself fills `{a}`: remove `{b}`"),
-        (false, true) => format!("the store itself fills `{b}`: remove `{a}` or `{b}`"),
-    }
-}
-
-/// A default is for what may be missing in the session's data.
-fn check_default(column: &Column<'_>, faults: &mut Faults) {
-    let Some(default) = &column.field.attrs.default else {
-        return;
-    };
-    let name = column.field.name();
-    let why = match (column.role(), column.claim.map(|claim| &claim.purpose)) {
-        (Some(_), _) => format!("the store itself fills `{name}`: remove `default`"),
-        (_, Some(Purpose::With(_))) => "a function always gives a value: remove `default`".into(),
-        (_, Some(Purpose::Skip)) => "a skipped column is left to the database: write its default \
-                                     as `#[sea_orm(default_value = …)]`"
-            .into(),
-        _ => return,
-    };
-    faults.at(&default.word, why);
-}
-
-/// An index is for the columns that sessions are found by.
-fn check_index(column: &Column<'_>, faults: &mut Faults) {
-    let Some(word) = &column.field.attrs.index else {
-        return;
-    };
-    let why = match column.role() {
-        Some(Role::Sid) => "the primary key has an index",
-        Some(Role::Expire) => "this column has an index, which pruning needs",
-        Some(Role::Sess) => "the data as a whole cannot be searched",
-        _ => return,
-    };
-    faults.at(word, format!("{why}: remove `index`"));
-}
-
-/// The field with a role: the first that claims it. Two are one too many.
-fn the_one<'a>(role: Role, columns: &[Column<'a>], faults: &mut Faults) -> Option<&'a Field<'a>> {
-    let mut fields = columns.iter().filter(|column| column.role() == Some(role));
-    let first = fields.next()?;
-    for second in fields {
-        let (name, taken) = (role.word(), first.field.name());
-        match (second.claim, first.claim) {
-            (Some(claim), Some(_)) => {
-                let message =
-                    format!("`{taken}` is the `{name}` column already: remove one `{name}`");
-                faults.at(&claim.word, message);
-            }
-            (Some(claim), None) => {
-                let message = format!(
-                    "the field `{taken}` is the `{name}` column by its name: to use this one, \
-                     write `#[session(key = \"{taken}\")]` or `#[session(skip)]` on that one"
-                );
-                faults.at(&claim.word, message);
-            }
-            (None, _) => {
-                let message = format!(
-                    "`{taken}` is the `{name}` column already: write `#[session(key = \"{name}\")]` \
-                     or `#[session(skip)]` on this field, or rename it"
-                );
-                faults.at(second.field.ident, message);
-            }
-        }
+/// Returns the first field with a role, and reports any other.
+fn find_role<'a>(role: Role, columns: &[Column<'a>], errors: &mut Errors) -> Option<&'a Field<'a>> {
+    let mut found = columns.iter().filter(|column| column.role() == Some(role));
+    let first = found.next()?;
+    for second in found {
+        let ident = second.source.map_or(second.field.ident, |attr| &attr.ident);
+        let reason = duplicate_reason(role.name(), first, second);
+        let message = format!("duplicate `{}` column: {reason}", role.name());
+        errors.push_spanned(ident, message);
     }
     Some(first.field)
 }
 
-/// What the store fills in every row is no `Option`.
-fn check_required(field: &Field<'_>, faults: &mut Faults) {
-    if let Some(inner) = field.optional() {
-        let (name, inner) = (field.name(), in_words(inner));
-        let message = format!("every session has its `{name}`: write `{inner}` here, no `Option`");
-        faults.at(field.ty, message);
+fn duplicate_reason(role: &str, first: &Column<'_>, second: &Column<'_>) -> String {
+    let other = first.field.name();
+    match (second.source, first.source) {
+        (Some(_), Some(_)) => format!("`{other}` already has this attribute"),
+        (Some(_), None) => format!(
+            "the field `{other}` already is one because of its name. Add \
+             `#[session(key = \"{other}\")]` or `#[session(skip)]` to that field, or rename it"
+        ),
+        (None, _) => format!(
+            "`{other}` already has `#[session({role})]`. Add `#[session(key = \"{role}\")]` or \
+             `#[session(skip)]` to this field, or rename it"
+        ),
     }
 }
 
-fn check_primary_key(sid: &Field<'_>, columns: &[Column<'_>], faults: &mut Faults) {
+/// The store sets these columns in every row.
+fn check_not_option(field: &Field<'_>, errors: &mut Errors) {
+    if let Some(inner) = field.option_inner() {
+        let (expected, found) = (type_name(inner), type_name(field.ty));
+        let name = field.name();
+        let message =
+            format!("expected `{expected}`, found `{found}`: `{name}` always has a value");
+        errors.push_spanned(field.ty, message);
+    }
+}
+
+fn check_primary_key(sid: &Field<'_>, columns: &[Column<'_>], errors: &mut Errors) {
+    let name = sid.name();
     let attribute = "`#[sea_orm(primary_key, auto_increment = false)]`";
     match &sid.sea_orm.primary_key {
         None => {
-            let message = format!("the sid is the table's primary key: write {attribute} on it");
-            faults.at(sid.ident, message);
+            let message = format!("`{name}` must be the primary key: add {attribute}");
+            errors.push_spanned(sid.ident, message);
         }
-        Some(word) if sid.counts_up() => {
-            faults.at(word, format!("a sid does not count up: write {attribute}"));
+        Some(primary_key) if sid.is_auto_increment() => {
+            let message = format!("`{name}` must not auto-increment: write {attribute}");
+            errors.push_spanned(primary_key, message);
         }
         Some(_) => {}
     }
     for column in columns {
-        if let Some(word) = &column.field.sea_orm.primary_key
+        if let Some(primary_key) = &column.field.sea_orm.primary_key
             && column.field.ident != sid.ident
         {
-            let message = format!(
-                "the primary key is `{}` alone: remove `primary_key` here",
-                sid.name()
-            );
-            faults.at(word, message);
+            let message = format!("`{name}` must be the only primary key: remove `primary_key`");
+            errors.push_spanned(primary_key, message);
         }
     }
 }
 
+fn indexed<'a>(columns: &[Column<'a>]) -> Vec<&'a Field<'a>> {
+    columns
+        .iter()
+        .map(|column| column.field)
+        .filter(|field| field.attrs.index.is_some())
+        .collect()
+}
+
 fn extra<'a>(column: &Column<'a>) -> Option<Extra<'a>> {
     let field = column.field;
-    if column.role().is_some() || field.attrs.unclear {
+    if column.role().is_some() || field.attrs.is_incomplete {
         return None;
     }
-    let source = match column.claim.map(|claim| &claim.purpose) {
-        None => Source::Key(LitStr::new(&field.name(), field.ident.span())),
-        Some(Purpose::Key(key)) => Source::Key(key.clone()),
-        Some(Purpose::Pointer(pointer)) => Source::Pointer(pointer),
-        Some(Purpose::With(path)) => Source::With(path),
-        Some(Purpose::Skip | Purpose::Role(_)) => return None,
+    let source = match column.source() {
+        None => ExtraSource::Key(LitStr::new(&field.name(), field.ident.span())),
+        Some(Source::Key(key)) => ExtraSource::Key(key.clone()),
+        Some(Source::Pointer(pointer)) => ExtraSource::Pointer(pointer),
+        Some(Source::With(path)) => ExtraSource::With(path),
+        Some(Source::Skip | Source::Role(_)) => return None,
     };
     Some(Extra {
         field,

@@ -1,114 +1,117 @@
-//! What value each word of an attribute takes.
+//! Parses the values of attributes.
 
 use proc_macro2::TokenTree;
 use syn::parse::ParseStream;
 use syn::{Error, Expr, ExprLit, ExprPath, Ident, Lit, LitStr, Result, Token};
 
-use crate::error::Faults;
+use crate::error::Errors;
 
-/// A word that takes no value may still have been given one; which word it is, is clear.
-pub(crate) fn no_value(input: ParseStream<'_>, name: &str, faults: &mut Faults) {
-    if input.is_empty() || input.peek(Token![,]) {
+/// Reports and skips a value after an attribute that takes none. The attribute itself is clear.
+pub(crate) fn reject(input: ParseStream<'_>, name: &str, errors: &mut Errors) {
+    if is_at_end(input) {
         return;
     }
-    let message = format!("`{name}` takes no value: write `#[session({name})]`");
-    faults.push(input.error(message));
+    let message = format!("unexpected value for `{name}`: write `#[session({name})]`");
+    errors.push(input.error(message));
     skip(input);
 }
 
-/// The value after `=`, if there is any.
-pub(crate) fn value(input: ParseStream<'_>, word: &Ident, example: &str) -> Result<Option<Expr>> {
-    if input.is_empty() || input.peek(Token![,]) {
+/// Parses the value after `=`, if there is one.
+pub(crate) fn optional(
+    input: ParseStream<'_>,
+    ident: &Ident,
+    example: &str,
+) -> Result<Option<Expr>> {
+    if is_at_end(input) {
         return Ok(None);
     }
-    let help = format!("write it as in `#[session({example})]`");
     if input.parse::<Token![=]>().is_err() {
-        return Err(input.error(format!("expected `=`: {help}")));
+        return Err(input.error(format!("expected `=`, as in `#[session({example})]`")));
     }
-    if input.is_empty() || input.peek(Token![,]) {
-        return Err(Error::new_spanned(
-            word,
-            format!("there is no value after `=`: {help}"),
-        ));
+    if is_at_end(input) {
+        let message = format!("expected a value after `=`, as in `#[session({example})]`");
+        return Err(Error::new_spanned(ident, message));
     }
     input.parse().map(Some)
 }
 
-pub(crate) fn text(input: ParseStream<'_>, word: &Ident, name: &str) -> Result<LitStr> {
-    let example = match name {
-        "pointer" => "pointer = \"/cart/total\"",
-        _ => "key = \"user_id\"",
-    };
-    match value(input, word, example)? {
-        Some(Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        })) => Ok(text),
-        Some(other) => {
-            let message = format!("`{name}` is a string: write it as in `#[session({example})]`");
-            Err(Error::new_spanned(other, message))
-        }
-        None => {
-            let message = format!("`{name}` needs a value: write it as in `#[session({example})]`");
-            Err(Error::new_spanned(word, message))
-        }
-    }
+fn required(input: ParseStream<'_>, ident: &Ident, example: &str) -> Result<Expr> {
+    optional(input, ident, example)?.ok_or_else(|| {
+        let message = format!("expected a value for `{ident}`, as in `#[session({example})]`");
+        Error::new_spanned(ident, message)
+    })
 }
 
-pub(crate) fn path(input: ParseStream<'_>, word: &Ident) -> Result<ExprPath> {
+/// Parses a string.
+pub(crate) fn string(input: ParseStream<'_>, ident: &Ident, example: &str) -> Result<LitStr> {
+    let value = required(input, ident, example)?;
+    if let Some(string) = as_string(&value) {
+        return Ok(string.clone());
+    }
+    let message = format!("expected a string, as in `#[session({example})]`");
+    Err(Error::new_spanned(value, message))
+}
+
+/// Parses the path of a function.
+pub(crate) fn path(input: ParseStream<'_>, ident: &Ident) -> Result<ExprPath> {
     let example = "with = user_agent";
-    let (place, problem) = match value(input, word, example)? {
-        Some(Expr::Path(path)) => return Ok(path),
-        Some(Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        })) => {
-            let message = format!(
-                "`with` is a path: write it without quotes, `with = {}`",
-                text.value()
-            );
-            return Err(Error::new_spanned(text, message));
+    let value = required(input, ident, example)?;
+    let message = match (&value, as_string(&value)) {
+        (Expr::Path(path), _) => return Ok(path.clone()),
+        (_, Some(string)) => {
+            let path = string.value();
+            format!("expected the path of a function, found a string: write `with = {path}`")
         }
-        Some(other) => (quote::quote!(#other), "is the path of a function"),
-        None => (quote::quote!(#word), "needs a function"),
+        _ => format!(
+            "expected the path of a function, as in `#[session({example})]`: it takes \
+             `&session_store::Data` and returns the type of the field"
+        ),
     };
-    let message = format!(
-        "`with` {problem} from `&session_store::Data` to the field's type: write it as in \
-         `#[session({example})]`"
-    );
-    Err(Error::new_spanned(place, message))
+    Err(Error::new_spanned(value, message))
 }
 
-/// RFC 6901: nothing, or tokens that each begin with `/`, where `~` stands before `0` or `1`.
-pub(crate) fn pointer(text: LitStr, faults: &mut Faults) -> LitStr {
-    let value = text.value();
-    let slashed = format!(
-        "/{}",
-        value
-            .trim_start_matches(['#', '$', '.', '/'])
-            .replace('.', "/")
-    );
-    let stray = value
-        .split('~')
-        .skip(1)
-        .any(|after| !after.starts_with(['0', '1']));
+/// Parses a JSON pointer (RFC 6901): tokens that each start with `/`, in which `0` or `1` follows
+/// each `~`.
+pub(crate) fn pointer(
+    input: ParseStream<'_>,
+    ident: &Ident,
+    errors: &mut Errors,
+) -> Result<LitStr> {
+    let pointer = string(input, ident, "pointer = \"/cart/total\"")?;
+    let value = pointer.value();
+    let is_escape = |rest: &str| rest.starts_with(['0', '1']);
     if value.is_empty() {
-        let message = "an empty pointer is the whole session: name a place in it, such as \
-                       `\"/cart/total\"`";
-        faults.at(&text, message);
+        let message = "expected a pointer to one value, such as `\"/cart/total\"`, found the \
+                       empty pointer, which is the whole session";
+        errors.push_spanned(&pointer, message);
     } else if !value.starts_with('/') {
-        faults.at(
-            &text,
-            format!("a JSON pointer begins with `/`: write `\"{slashed}\"`"),
-        );
-    } else if stray {
-        let message = "in a JSON pointer `~` is written `~0`, and a `/` within a key `~1`";
-        faults.at(&text, message);
+        let path = value.trim_start_matches(['#', '$', '.', '/']);
+        let path = path.replace('.', "/");
+        let message = format!("expected `/` at the start of a JSON pointer: write `\"/{path}\"`");
+        errors.push_spanned(&pointer, message);
+    } else if !value.split('~').skip(1).all(is_escape) {
+        let message =
+            "invalid `~` in a JSON pointer: write `~0` for `~`, or `~1` for a `/` in a key";
+        errors.push_spanned(&pointer, message);
     }
-    text
+    Ok(pointer)
 }
 
-/// Passes over whatever stands before the next word.
+/// Skips everything before the next comma.
 pub(crate) fn skip(input: ParseStream<'_>) {
-    while !input.is_empty() && !input.peek(Token![,]) && input.parse::<TokenTree>().is_ok() {}
+    while !is_at_end(input) && input.parse::<TokenTree>().is_ok() {}
+}
+
+fn is_at_end(input: ParseStream<'_>) -> bool {
+    input.is_empty() || input.peek(Token![,])
+}
+
+fn as_string(value: &Expr) -> Option<&LitStr> {
+    match value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(string),
+            ..
+        }) => Some(string),
+        _ => None,
+    }
 }

@@ -44,5 +44,5 @@ struct Readme;
 pub mod __private {
     pub use sea_orm::ActiveValue::Set;
 
-    pub use crate::model::{Columns, Extra, Source, Timestamp, Version};
+    pub use crate::model::{Columns, Extra, Source, Timestamp, Version, require_entity};
 }

@@ -1,8 +1,8 @@
-//! Every fault of a session model is told at its token, in words, alone; every model that keeps the
-//! rules compiles.
+//! The compiler's messages: an invalid model gets one clear error for each mistake, at the token that
+//! causes it. A valid model compiles.
 
 #[test]
-fn a_fault_is_told_where_it_is_and_a_good_model_compiles() {
+fn invalid_models_get_clear_errors_and_valid_models_compile() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("ui/fail/*.rs");
     cases.pass("ui/pass/*.rs");

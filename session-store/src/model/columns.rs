@@ -25,6 +25,18 @@ pub struct Columns<C> {
 }
 
 impl<C: ColumnTrait> Columns<C> {
+    /// Creates the required columns. `expire` holds timestamps as a `T`.
+    pub fn new<T: TimestampColumn>(sid: C, sess: C, expire: C) -> Self {
+        Self {
+            sid,
+            sess,
+            expire: Timestamp::of::<T>(expire),
+            created_at: None,
+            last_seen: None,
+            version: None,
+        }
+    }
+
     /// Reads the value of a column.
     pub(crate) fn read<T: TryGetable>(
         &self,

@@ -1,4 +1,4 @@
-//! Session data, and its JSON text that every database gives back equal.
+//! Session data, and its encoding as JSON text, which every database returns unchanged.
 
 use std::collections::HashMap;
 use std::io;

@@ -13,9 +13,9 @@ use crate::error::{Error, Result};
 /// JSON, and SeaORM writes it to the database.
 #[diagnostic::on_unimplemented(
     message = "cannot fill a column of type `{Self}` from the session",
-    label = "cannot be read from the session's data",
-    note = "derive `serde::Deserialize` for the type, or compute the value with \
-            `#[session(with = path)]`, or leave the column alone with `#[session(skip)]`"
+    label = "does not implement `serde::Deserialize`",
+    note = "derive `serde::Deserialize` for the type, compute the value with \
+            `#[session(with = path)]`, or add `#[session(skip)]`"
 )]
 pub trait ExtraColumn: DeserializeOwned + Into<SqlValue> {}
 

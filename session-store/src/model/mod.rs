@@ -1,7 +1,8 @@
-//! What a derived model tells the store, and what its columns hold.
+//! The session model: what it describes to the store, and what its columns hold.
 
 mod columns;
 mod data;
+mod entity;
 mod extras;
 mod session_model;
 mod session_ref;
@@ -11,6 +12,7 @@ mod types;
 pub use columns::{Columns, Timestamp, Version};
 pub use data::Data;
 pub(crate) use data::{check_depth, has_nul};
+pub use entity::require_entity;
 pub use extras::{Extra, Source};
 pub use session_model::{ActiveModel, Column, CreatedAt, SessionModel};
 pub use session_ref::SessionRef;

@@ -1,4 +1,4 @@
-//! The trait `SessionModel`: what a derived model tells the store.
+//! The trait `SessionModel`, by which a derived model describes itself to the store.
 
 use sea_orm::{EntityTrait, FromQueryResult, ModelTrait};
 
@@ -18,6 +18,7 @@ pub type ActiveModel<M> = <<M as ModelTrait>::Entity as EntityTrait>::ActiveMode
 /// Derive it. [The derive](derive@crate::SessionModel) documents the attributes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not implement `SessionModel`",
+    label = "not a session model",
     note = "add `SessionModel` to the derive list of the entity's `Model`"
 )]
 pub trait SessionModel:

@@ -29,7 +29,7 @@ impl SidForm {
     ///
     /// Two plain ids can differ only in case, and under a case-insensitive collation (MySQL's default)
     /// a comparison of text matches both. So plain sids are compared as bytes too. The comparison as
-    /// text stays, because the primary key serves it.
+    /// text stays, because it uses the index of the primary key.
     pub(crate) fn is(
         self,
         column: impl ColumnTrait,

@@ -12,7 +12,7 @@ use crate::sql::utc;
 #[diagnostic::on_unimplemented(
     message = "invalid type for a `sid` column: expected `String`, found `{Self}`",
     label = "expected `String`",
-    note = "a custom type, which must hold 64 characters of text, has to implement \
+    note = "for a custom type, which must hold 64 characters of text, implement \
             `session_store::SidColumn`"
 )]
 pub trait SidColumn: TryGetable + Into<Value> + Send {
@@ -61,7 +61,7 @@ impl SidColumn for String {
 #[diagnostic::on_unimplemented(
     message = "invalid type for a `sess` column: expected `Json`, `String` or `Vec<u8>`, found `{Self}`",
     label = "expected `Json`, `String` or `Vec<u8>`",
-    note = "a custom type has to implement `session_store::SessColumn`"
+    note = "for a custom type, implement `session_store::SessColumn`"
 )]
 pub trait SessColumn: TryGetable + Send {
     /// Encodes a session's data as the column's value.
@@ -123,10 +123,10 @@ impl SessColumn for Vec<u8> {
 ///
 /// A type without a zone holds UTC.
 #[diagnostic::on_unimplemented(
-    message = "invalid type for a timestamp column: expected `TimeDateTimeWithTimeZone`, found `{Self}`",
+    message = "invalid type for a timestamp column: expected a timestamp, found `{Self}`",
     label = "expected a timestamp, such as `TimeDateTimeWithTimeZone`",
-    note = "chrono's types need the feature `chrono` of `session-store`; \
-            a custom type has to implement `session_store::TimestampColumn`"
+    note = "for chrono's types, enable the feature `chrono` of `session-store`",
+    note = "for a custom type, implement `session_store::TimestampColumn`"
 )]
 pub trait TimestampColumn: TryGetable + Into<Value> + Send {
     /// Converts a timestamp in UTC to the column's value.
@@ -211,7 +211,7 @@ mod chrono_types {
 #[diagnostic::on_unimplemented(
     message = "invalid type for a `#[session(version)]` column: expected an integer, found `{Self}`",
     label = "expected an integer, such as `i64`",
-    note = "a version counts the saves of a session"
+    note = "the column counts the saves of a session"
 )]
 pub trait VersionColumn: TryGetable + Into<Value> + TryFrom<i64> + TryInto<i64> {}
 

@@ -40,7 +40,7 @@ pub struct Model {
     pub empty: Option<bool>,
     #[session(skip)]
     pub note: Option<String>,
-    // Named like roles, and yet columns like any other.
+    // Named like the required columns, but ordinary columns.
     #[session(key = "sess")]
     pub sess: Option<Json>,
     #[session(skip)]
