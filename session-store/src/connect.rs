@@ -1,4 +1,4 @@
-//! How a connection pool is set up for sessions.
+//! Options of a connection pool for sessions.
 
 use std::time::Duration;
 
@@ -7,24 +7,22 @@ use sea_orm::{ConnectOptions, ConnectionTrait};
 /// Servers, proxies and firewalls drop connections that were idle for minutes, not for less.
 const TEST_IF_IDLE_FOR: Duration = Duration::from_secs(30);
 
-/// How many statements run at once on an SQLite file. Its readers don't wait for each other; its
-/// writers do, and the more of them the longer.
+/// The connections to an SQLite file. Its readers do not wait for each other. Its writers do, and longer
+/// with more connections.
 const SQLITE_CONNECTIONS: u32 = 4;
 
-/// Options for a pool that sessions are read from on every request.
+/// Returns options for a pool from which sessions are read on every request.
 ///
 /// - A connection is tested before use only if it was idle for half a minute. SeaORM's default is a
-///   ping before each statement, which is half the time of loading a session. A connection that
-///   was lost sooner costs the store nothing, because it [tries again]; other statements of yours on
-///   the same pool get the error.
-/// - An SQLite file is put into WAL mode, where reading and writing don't wait for each other,
-///   and read by up to four connections instead of one. What is committed is durable, as without.
-/// - An SQLite database in memory has one connection, which is never closed, because the database
-///   ends with it.
+///   ping before each statement, which doubles the round trips of a load. If a connection was lost more
+///   recently, the store [retries](crate::guide::databases#when-the-database-fails). Your own
+///   statements on the same pool get the error.
+/// - An SQLite file is put into WAL mode, where readers and writers do not wait for each other, and gets
+///   up to four connections instead of one. Commits stay durable.
+/// - An SQLite database in memory gets one connection, which is never closed, because the database ends
+///   with it.
 ///
-/// They are SeaORM's own options, to be changed further.
-///
-/// [tries again]: crate::guide::databases#when-the-database-fails
+/// The result is SeaORM's `ConnectOptions`, which you can change further.
 ///
 /// # Examples
 ///
@@ -55,7 +53,7 @@ pub fn connect_options(url: impl Into<String>) -> ConnectOptions {
                 .max_connections(SQLITE_CONNECTIONS)
                 .after_connect(|db| {
                     Box::pin(async move {
-                        // Kept in the file, so one connection says it for all, and once.
+                        // The file keeps the mode, so one connection sets it for all.
                         let wal = db.execute_unprepared("PRAGMA journal_mode = WAL").await;
                         if let Err(error) = wal {
                             tracing::warn!(%error, "the SQLite file is not in WAL mode");

@@ -45,7 +45,8 @@ pub enum Error {
         attempts: u32,
     },
 
-    /// Another row already has this value in a unique column other than the sid. Nothing was written.
+    /// Another row already has one of the values in a unique column other than the sid. Nothing was
+    /// written.
     #[error("nothing saved: another row already has a value that must be unique ({constraint})")]
     UniqueViolation {
         /// The constraint, as the database names it.

@@ -9,6 +9,10 @@
 pub mod quick_start {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/coming_from.md")]
+pub mod coming_from {}
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/entity.md")]
 pub mod entity {}
 
@@ -17,8 +21,8 @@ pub mod entity {}
 pub mod extra_columns {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
-#[doc = include_str!("../docs/lifetimes.md")]
-pub mod lifetimes {}
+#[doc = include_str!("../docs/timeouts.md")]
+pub mod timeouts {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/listing_and_revoking.md")]
@@ -29,24 +33,32 @@ pub mod listing_and_revoking {}
 pub mod recipes {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
-#[doc = include_str!("../docs/migrations.md")]
-pub mod migrations {}
+#[doc = include_str!("../docs/security.md")]
+pub mod security {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
-#[doc = include_str!("../docs/pruning.md")]
-pub mod pruning {}
+#[cfg_attr(feature = "tower-sessions-0_14", doc = include_str!("../docs/axum_login.md"))]
+#[cfg_attr(
+    not(feature = "tower-sessions-0_14"),
+    doc = "Enable the feature `tower-sessions-0_14` to read this chapter."
+)]
+pub mod axum_login {}
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/databases.md")]
 pub mod databases {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
-#[cfg_attr(feature = "tower-sessions-0_14", doc = include_str!("../docs/axum_login.md"))]
-#[cfg_attr(
-    not(feature = "tower-sessions-0_14"),
-    doc = "With the feature `tower-sessions-0_14`."
-)]
-pub mod axum_login {}
+#[doc = include_str!("../docs/migrations.md")]
+pub mod migrations {}
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/pruning.md")]
+pub mod pruning {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/operators.md")]
@@ -61,17 +73,9 @@ pub mod telemetry {}
 pub mod caching {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
-#[doc = include_str!("../docs/security.md")]
-pub mod security {}
-
-#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
-#[doc = include_str!("../docs/testing.md")]
-pub mod testing {}
+#[doc = include_str!("../docs/scaling.md")]
+pub mod scaling {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/guarantees.md")]
 pub mod guarantees {}
-
-#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
-#[doc = include_str!("../docs/scaling.md")]
-pub mod scaling {}

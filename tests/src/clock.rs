@@ -1,15 +1,15 @@
-//! A clock that stands still until a test moves it.
+//! A clock that only a test moves.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
 
-/// Give it to a store with `with_clock(clock.reader())`.
+/// Set it as a store's clock with `with_clock(clock.reader())`.
 #[derive(Clone, Debug)]
 pub struct Clock(Arc<Mutex<OffsetDateTime>>);
 
 impl Clock {
-    /// A clock at this second, without a fraction.
+    /// Creates a clock at the current second, without a fraction.
     pub fn new() -> Self {
         let now = OffsetDateTime::now_utc();
         Self(Arc::new(Mutex::new(

@@ -1,7 +1,8 @@
-//! A macro for session entities, of which most tests need only the fields.
+//! A macro for session entities.
 
-/// Defines a module with a session entity: a `sid`, the given fields, and no relations. Its table is
-/// named `session`, or as in `entity!(device in "device_session" { … })`.
+/// Defines a module with a session entity that has a `sid`, the given fields and no relations.
+///
+/// The table is named `session`, unless a name is given: `entity!(device in "device_session" { … })`.
 #[macro_export]
 macro_rules! entity {
     ($(#[$meta:meta])* $name:ident { $($fields:tt)* }) => {

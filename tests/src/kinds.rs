@@ -1,9 +1,9 @@
-//! Entities that between them have every type of `sess`, `expire` and `created_at` column.
+//! Entities that together have every type of `sess`, `expire` and `created_at` column.
 
 use crate::entity;
 
 entity!(
-    /// `json` and time's timestamp with a zone.
+    /// `json`, and the timestamp with an offset of the crate time.
     json_and_offset {
         pub sess: Json,
         pub expire: TimeDateTimeWithTimeZone,
@@ -13,7 +13,7 @@ entity!(
 );
 
 entity!(
-    /// `jsonb` and chrono's timestamp with an offset.
+    /// `jsonb`, and the timestamp with an offset of chrono.
     jsonb_and_fixed_offset {
         #[sea_orm(column_type = "JsonBinary")]
         pub sess: Json,
@@ -24,7 +24,7 @@ entity!(
 );
 
 entity!(
-    /// JSON text and time's timestamp without a zone.
+    /// JSON in `text`, and the timestamp without an offset of the crate time.
     text_and_primitive {
         #[sea_orm(column_type = "Text")]
         pub sess: String,
@@ -35,7 +35,7 @@ entity!(
 );
 
 entity!(
-    /// JSON text of an unbounded `varchar` and chrono's timestamp without a zone.
+    /// JSON in `varchar` without a limit, and the timestamp without an offset of chrono.
     text_and_naive {
         pub sess: String,
         pub expire: DateTime,
@@ -45,7 +45,7 @@ entity!(
 );
 
 entity!(
-    /// `MessagePack` and chrono's timestamp in UTC.
+    /// `MessagePack`, and the UTC timestamp of chrono.
     bytes_and_utc {
         pub sess: Vec<u8>,
         pub expire: DateTimeUtc,

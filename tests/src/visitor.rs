@@ -1,4 +1,4 @@
-//! A browser, as far as sessions go.
+//! A browser that keeps the session cookie.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -7,7 +7,7 @@ use axum::http::{Request, StatusCode};
 use tower::ServiceExt;
 use tower_sessions::session::Id;
 
-/// It sends the cookie that it was last given.
+/// Sends the last cookie that the application has set.
 #[derive(Clone, Debug)]
 pub struct Visitor {
     app: Router,
@@ -15,7 +15,7 @@ pub struct Visitor {
 }
 
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: StatusCode,
     pub body: String,
     pub set_cookie: Option<String>,
@@ -36,7 +36,7 @@ impl Visitor {
         }
     }
 
-    pub async fn get(&mut self, path: &str) -> Answer {
+    pub async fn get(&mut self, path: &str) -> Response {
         let mut request = Request::get(path);
         if let Some(cookie) = &self.cookie {
             request = request.header(COOKIE, cookie);
@@ -55,17 +55,22 @@ impl Visitor {
         }
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body = String::from_utf8(body.to_vec()).unwrap();
-        Answer {
+        Response {
             status,
             body,
             set_cookie,
         }
     }
 
+    /// Returns the body of a successful response.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the status is not 200.
     pub async fn ok(&mut self, path: &str) -> String {
-        let answer = self.get(path).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}");
-        answer.body
+        let response = self.get(path).await;
+        assert_eq!(response.status, StatusCode::OK, "{path}");
+        response.body
     }
 
     pub fn id(&self) -> Id {

@@ -25,6 +25,21 @@ fn each_chapter_is_in_the_crate_and_on_every_list() {
 }
 
 #[test]
+fn the_readme_has_the_program_of_the_quick_start() {
+    let program = |file: &str, fence: &str| {
+        let page = read(file);
+        let block = page.split(fence).nth(1).unwrap();
+        let lines = block.split("```").next().unwrap().lines();
+        // Lines with a `#` alone are hidden in the docs.
+        let is_visible = |line: &&str| !line.starts_with("# ");
+        lines.filter(is_visible).collect::<Vec<_>>().join("\n")
+    };
+    let quick_start = program("docs/quick_start.md", "```\nuse");
+    assert!(quick_start.contains("axum::serve(listener, app)"));
+    assert_eq!(program("../README.md", "```rust,no_run\nuse"), quick_start);
+}
+
+#[test]
 fn each_chapter_ends_with_what_to_read_next() {
     for chapter in chapters() {
         let page = Page::read(&chapter);
@@ -66,9 +81,9 @@ const PAGES: [&str; 2] = ["crate", "guide"];
 
 fn chapters() -> Vec<String> {
     let files = fs::read_dir(root().join("docs")).unwrap();
-    let names = files.map(|file| file.unwrap().path().file_stem().unwrap().to_owned());
-    let names = names.map(|name| name.into_string().unwrap());
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     let chapters: Vec<_> = names
+        .filter_map(|name| Some(name.strip_suffix(".md")?.to_owned()))
         .filter(|name| name != "links" && !PAGES.contains(&name.as_str()))
         .collect();
     assert!(chapters.len() > 11, "{chapters:?}");

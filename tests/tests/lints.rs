@@ -1,6 +1,6 @@
-//! A derived model brings no warning into a crate that denies them all, under clippy either.
+//! Derived models cause no warnings of rustc or clippy.
 //!
-//! `missing_docs` bites in libraries alone: there `session_store::express_session` is the case.
+//! `missing_docs` warns only in libraries, where `session_store::express_session` covers it.
 #![deny(
     warnings,
     missing_debug_implementations,
@@ -10,7 +10,7 @@
 )]
 #![forbid(unsafe_code)]
 
-/// A model without columns of its own.
+/// A model without extra columns.
 pub mod plain {
     use sea_orm::entity::prelude::*;
     use session_store::SessionModel;
@@ -24,11 +24,11 @@ pub mod plain {
         pub sid: String,
         /// The data.
         pub sess: String,
-        /// The end.
+        /// The expiry.
         pub expire: TimeDateTimeWithTimeZone,
     }
 
-    /// There are none.
+    /// Without relations.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
     impl ActiveModelBehavior for ActiveModel {}
@@ -48,20 +48,20 @@ pub mod full {
         pub sid: String,
         /// The data.
         pub sess: Json,
-        /// The end.
+        /// The expiry.
         pub expire: TimeDateTimeWithTimeZone,
-        /// The beginning.
+        /// The time of creation.
         #[session(created_at)]
         pub created_at: Option<TimeDateTimeWithTimeZone>,
-        /// The last request.
+        /// The time of the last use.
         #[session(last_seen)]
         pub last_seen: TimeDateTimeWithTimeZone,
-        /// How often it was saved.
+        /// The number of saves.
         #[session(version)]
         pub version: i64,
-        /// Whose it is.
+        /// The user.
         pub user_id: Option<i32>,
-        /// From a key of another name.
+        /// From a key with another name.
         #[session(key = "lang", default = language())]
         pub language: String,
         /// From nested data.
@@ -70,7 +70,7 @@ pub mod full {
         /// From a function.
         #[session(with = keys)]
         pub keys: Option<i64>,
-        /// From nowhere.
+        /// Without a source.
         #[session(skip)]
         pub note: Option<String>,
     }
@@ -83,14 +83,14 @@ pub mod full {
         data.len().try_into().ok()
     }
 
-    /// There are none.
+    /// Without relations.
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
     pub enum Relation {}
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// A model in the format of `#[sea_orm::model]`, for this crate alone.
-mod own {
+/// A private model in the format of `#[sea_orm::model]`.
+mod private {
     use sea_orm::entity::prelude::*;
     use session_store::SessionModel;
 
@@ -110,7 +110,7 @@ mod own {
 }
 
 #[test]
-fn a_crate_that_denies_every_warning_has_its_store() {
+fn derived_models_compile_in_a_crate_that_denies_warnings() {
     let _: [fn(sea_orm::DatabaseConnection) -> _; 1] = [full::Store::new];
-    let _: fn(sea_orm::DatabaseConnection) -> own::Store = own::Store::new;
+    let _: fn(sea_orm::DatabaseConnection) -> private::Store = private::Store::new;
 }

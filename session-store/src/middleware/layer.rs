@@ -23,16 +23,20 @@ use crate::store::SeaOrmStore;
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Creates the middleware that gives each request its [`Session`](tower_sessions::Session).
     ///
-    /// It is tower-sessions' own, with its options under their own names, and does two things that
-    /// tower-sessions cannot do with a store alone:
+    /// This is tower-sessions' middleware, with the same options except `with_expiry`: the expiry comes
+    /// from [`with_idle_timeout`](Self::with_idle_timeout). It adds to a plain `SessionManagerLayer`:
     ///
-    /// - The cookie slides with the row. When loading a session has moved its expiry, the response
-    ///   sets the cookie again with the full [idle timeout](Self::with_idle_timeout), so a visitor who
-    ///   only reads stays signed in. Without an idle timeout, the cookie lasts until the browser closes,
-    ///   and the row expires two weeks after its last save.
+    /// - The cookie is renewed with the row. When loading a session has moved its expiry, the response
+    ///   sets the cookie again with the full idle timeout, so a visitor who only reads stays signed in.
+    ///   Without an idle timeout, the cookie lasts until the browser closes, and the row expires two
+    ///   weeks after its last save.
     /// - With a `#[session(version)]` column, no change is lost. If two requests change different keys
     ///   of one session at the same time, both changes are kept. If they change one key, the later save
     ///   wins. `Session::clear` removes what other requests have added.
+    /// - `Session::flush` followed by an `insert` creates a session with a new random id, and not with the
+    ///   id of the visitor's cookie.
+    /// - A session that another request has deleted before `Session::cycle_id` stays deleted, and
+    ///   `cycle_id` keeps `created_at`.
     ///
     /// # Examples
     ///
@@ -91,8 +95,8 @@ impl<M: SessionModel> SessionLayer<M> {
         self.with_cookie(|cookie| cookie.http_only = http_only)
     }
 
-    /// Sets whether requests that other sites cause carry the cookie. The default is
-    /// [`SameSite::Strict`].
+    /// Sets the cookie's `SameSite` attribute: whether the browser sends it with cross-site requests. The
+    /// default is [`SameSite::Strict`].
     ///
     /// # Examples
     ///
@@ -100,7 +104,7 @@ impl<M: SessionModel> SessionLayer<M> {
     /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
     /// use tower_sessions::cookie::SameSite;
     ///
-    /// // A visitor who follows a link from another site is signed in.
+    /// // A visitor who follows a link from another site stays signed in.
     /// let layer = store.layer().with_same_site(SameSite::Lax);
     /// ```
     #[must_use]
@@ -135,7 +139,7 @@ impl<M: SessionModel> SessionLayer<M> {
     }
 
     /// Sets whether the session is saved after every request that has one, changed or not. The default
-    /// is `false`. To keep a session alive while it is used, set
+    /// is `false`. To extend a session while it is used, set
     /// [an idle timeout](SeaOrmStore::with_idle_timeout), not this.
     #[must_use]
     pub fn with_always_save(mut self, always_save: bool) -> Self {

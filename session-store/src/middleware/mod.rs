@@ -1,4 +1,4 @@
-//! The middleware: tower-sessions' own, over a store for each request.
+//! The middleware: tower-sessions' own, with a small store for each request.
 
 mod cookie;
 mod layer;

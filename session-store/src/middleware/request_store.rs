@@ -14,8 +14,8 @@ use crate::model::SessionModel;
 use crate::store::{LoadedSession, SeaOrmStore};
 use crate::telemetry::metrics;
 
-/// How often a save starts again because another request has saved meanwhile. Each time one of them has
-/// succeeded, so this is how many requests may save one session at the same time.
+/// The maximum number of times that a save is tried. It starts again whenever another request has saved
+/// first.
 const SAVE_ATTEMPTS: u32 = 1_000;
 
 /// The store of one request.
@@ -36,7 +36,7 @@ struct State {
     slid: Option<Id>,
 }
 
-/// What `flush` and `cycle_id` have deleted. The next create tells which of them it was: after `flush`,
+/// What `flush` and `cycle_id` have deleted. The next create shows which of them it was: after `flush`,
 /// the session still has the id that was deleted last, and after `cycle_id`, another.
 #[derive(Clone)]
 struct Deleted {
@@ -50,7 +50,7 @@ enum DeletedSession {
     Known(Snapshot),
     /// It was gone already: another request had deleted it.
     Gone,
-    /// It was never loaded. Under an absolute timeout, this is when it was created.
+    /// It was never loaded. Holds `created_at` if there is an absolute timeout.
     Unknown(Option<OffsetDateTime>),
 }
 
@@ -183,7 +183,7 @@ impl<M: SessionModel> RequestStore<M> {
         Ok(())
     }
 
-    /// Returns when a session was created that is deleted without having been loaded, if there is an
+    /// Returns `created_at` of a session that is deleted without having been loaded, if there is an
     /// absolute timeout.
     async fn created_at(&self, id: &Id) -> Result<Option<OffsetDateTime>> {
         if !self.store.expiry().has_absolute_timeout() {
@@ -208,7 +208,7 @@ impl<M: SessionModel> RequestStore<M> {
                 None => break,
             }
         }
-        // What is left to delete has expired, or is saved without end.
+        // The row has expired, or other requests keep saving it.
         self.store.delete_by_id(id).await?;
         Ok(DeletedSession::Gone)
     }

@@ -1,4 +1,4 @@
-//! What a request has seen of its session, and so which of the changes are its own.
+//! The session as a request last saw it, to find out what the request has changed.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) struct Snapshot {
     pub(super) id: Id,
     pub(super) version: i64,
     pub(super) created_at: Option<OffsetDateTime>,
-    /// The data as the request saw it. What differs from it now, the request has changed.
+    /// The data as the request saw it. The request has changed every key that now differs from this.
     pub(super) seen: Arc<Data>,
     /// The data of the row at that version, with what other requests have changed.
     pub(super) stored: Arc<Data>,
@@ -37,7 +37,7 @@ impl Snapshot {
         Self::new::<M>(id, loaded.version, loaded.created_at, data, None)
     }
 
-    /// Takes the data as the request has them and, if they were merged into the row, as they are there.
+    /// `mine` is the data of the request. `merged` is the data of the row, if that differs.
     pub(super) fn new<M: SessionModel>(
         id: Id,
         version: i64,

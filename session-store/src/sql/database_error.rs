@@ -1,11 +1,11 @@
-//! What an error of a database means: it passes by itself, a row or a table is in the way, or neither.
+//! Classifies database errors: transient, unique violation, missing table, or other.
 
 use sea_orm::{DbBackend, DbErr, RuntimeErr, SqlErr, SqlxError};
 
 use crate::error::Error;
 use crate::telemetry::{Operation, Target};
 
-/// A fault that passes by itself.
+/// A transient error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transient {
     /// The database has undone the statement in favour of another.
@@ -85,8 +85,8 @@ pub(super) fn into_error(source: DbErr, operation: Operation, target: Target) ->
     }
 }
 
-/// Returns whether the error says that this table does not exist. A statement can name others too, in a
-/// foreign key or in a condition of the application's.
+/// Returns whether the error says that this table does not exist. A statement can also name other tables,
+/// in a foreign key or in the application's condition.
 fn is_missing(Target { backend, table }: Target, error: &DbErr) -> bool {
     let Some(SqlxError::Database(error)) = sqlx_error(error) else {
         return false;

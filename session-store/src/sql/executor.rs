@@ -25,7 +25,8 @@ impl Executor {
         &self.db
     }
 
-    /// The connection, if it is connected: asked for its backend, a `Disconnected` one panics.
+    /// Returns the connection, or an error if it is `Disconnected`: its `get_database_backend` would
+    /// panic.
     pub(crate) fn connection(&self) -> Result<&DatabaseConnection> {
         if matches!(self.db.inner, DatabaseConnectionType::Disconnected) {
             return Err(Error::Disconnected);

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_millis(2500);
 /// The pause before the first retry. Each following one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
-/// The pauses of the first eight retries add up to the patience.
+/// The pauses of eight retries add up to 1.3 to 2.55 s.
 const RETRIES: u32 = 8;
 
 /// How often a lost connection is followed by another attempt at once. The other connections of the

@@ -33,7 +33,7 @@ impl<C: ColumnTrait> TimestampExpr<C> {
         without_zone_on_mysql((self.to_value)(timestamp), self.backend)
     }
 
-    /// The timestamp as the column is compared with it.
+    /// The key that the column is compared with.
     pub(crate) fn key(&self, timestamp: OffsetDateTime) -> Value {
         if self.is_text() {
             sort_key_of(timestamp).into()
@@ -115,8 +115,7 @@ impl<C: ColumnTrait> TimestampExpr<C> {
     }
 }
 
-/// Converts to UTC. At the very ends of `time`'s range, where UTC would lie outside, the local time is
-/// taken for UTC: wrong by a day, seven thousand years from now.
+/// Converts to UTC. At the ends of `time`'s range, where UTC does not fit, the local time is used as UTC.
 pub(crate) fn utc(timestamp: OffsetDateTime) -> OffsetDateTime {
     timestamp
         .checked_to_offset(UtcOffset::UTC)

@@ -19,13 +19,13 @@ pub(super) type ExtrasFn<M> =
     Arc<dyn Fn(&SessionRef<'_>, &mut ActiveModel<M>) -> Result<(), BoxError> + Send + Sync>;
 
 impl<M: SessionModel> SeaOrmStore<M> {
-    /// Sets the idle timeout: a session expires this long after it was last *used*. Loading a session
-    /// is use, and moves its expiry to `timeout` from now.
+    /// Sets the idle timeout: a session expires this long after the visitor's last activity. Loading a
+    /// session counts as activity, and moves its expiry to `timeout` from now.
     ///
     /// `timeout` is a [`time::Duration`], as in tower-sessions, and not a `std::time::Duration`. At
     /// most one load per [`touch_after`](Self::with_touch_after) writes to the database. Without an
-    /// idle timeout, or with one that is not positive, a session expires when tower-sessions said at
-    /// its last save.
+    /// idle timeout, or with one that is not positive, a session expires at the time that
+    /// tower-sessions set at its last save.
     ///
     /// <div class="warning">
     ///
@@ -91,41 +91,15 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// counts as expired. Rows are pruned when their `expire` has passed. To delete them earlier,
     /// [`revoke`](Self::revoke) by `created_at`.
     ///
-    /// [`touch`](Self::touch), a save under a plain
-    /// [`SessionManagerLayer`](tower_sessions::SessionManagerLayer), and deleting a session that was
-    /// not loaded take a second round trip, to look up the age. A cache in front of the store ignores
-    /// the timeout.
-    ///
-    /// Under [`layer`](Self::layer), [`cycle_id`](tower_sessions::Session::cycle_id) keeps the age of a
-    /// session, and [`flush`](tower_sessions::Session::flush) begins a new one. Call `flush` at sign-in
-    /// if the time before should not count. Never do this under a plain `SessionManagerLayer`: `flush`
-    /// keeps the cookie's id there, which an attacker may have set. `cycle_id` begins a new age there.
-    ///
-    /// A duration that is not positive turns the timeout off. OWASP recommends 4 to 8 hours for
-    /// applications that are used throughout an office day ([Session Management Cheat Sheet][owasp]).
-    ///
-    /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#absolute-timeout
+    /// A duration that is not positive turns the timeout off.
+    /// [Timeouts](crate::guide::timeouts#absolute-timeout) says what `cycle_id` and `flush` do to the age,
+    /// which operations take a second round trip, and what OWASP recommends. A cache in front of the
+    /// store ignores the timeout.
     ///
     /// # Examples
     ///
     /// ```
-    /// # mod session {
-    /// #     use sea_orm::entity::prelude::*;
-    /// #     use session_store::SessionModel;
-    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    /// #     #[sea_orm(table_name = "session")]
-    /// #     pub struct Model {
-    /// #         #[sea_orm(primary_key, auto_increment = false)]
-    /// #         pub sid: String,
-    /// #         pub sess: Json,
-    /// #         pub expire: TimeDateTimeWithTimeZone,
-    /// #         #[session(created_at)]
-    /// #         pub created_at: TimeDateTimeWithTimeZone,
-    /// #     }
-    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    /// #     pub enum Relation {}
-    /// #     impl ActiveModelBehavior for ActiveModel {}
-    /// # }
+    /// # mod session { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs")); }
     /// # let db = sea_orm::DatabaseConnection::default();
     /// use time::Duration;
     ///
@@ -146,34 +120,17 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// It is called on every create and save. If it returns an error, the save is refused with
     /// [`Error::ExtrasFailed`](crate::Error::ExtrasFailed). Columns that the store itself fills (`sid`,
-    /// `sess`, `expire`, and those with a role) keep the store's value.
+    /// `sess`, `expire`, `created_at`, `last_seen` and `version`) keep the store's value.
     ///
     /// # Examples
     ///
     /// ```
-    /// # mod session {
-    /// #     use sea_orm::entity::prelude::*;
-    /// #     use session_store::SessionModel;
-    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    /// #     #[sea_orm(table_name = "session")]
-    /// #     pub struct Model {
-    /// #         #[sea_orm(primary_key, auto_increment = false)]
-    /// #         pub sid: String,
-    /// #         pub sess: Json,
-    /// #         pub expire: TimeDateTimeWithTimeZone,
-    /// #         #[session(skip)]
-    /// #         pub cart_size: i32,
-    /// #     }
-    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    /// #     pub enum Relation {}
-    /// #     impl ActiveModelBehavior for ActiveModel {}
-    /// # }
+    /// # mod session { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs")); }
     /// # let db = sea_orm::DatabaseConnection::default();
     /// use sea_orm::ActiveValue::Set;
     ///
     /// let store = session::Store::new(db).with_extras(|session, row| {
-    ///     let cart = session.data.get("cart").and_then(|cart| cart.as_array());
-    ///     row.cart_size = Set(i32::try_from(cart.map_or(0, Vec::len))?);
+    ///     row.note = Set(Some(format!("{} keys", session.data.len())));
     ///     Ok(())
     /// });
     /// ```
@@ -208,6 +165,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// By default the column holds the SHA-256 of the id.
     ///
     /// </div>
+    ///
+    /// On a table with sessions, this signs everyone out.
     #[must_use]
     pub fn with_plain_sid(mut self) -> Self {
         self.sid_form = SidForm::Plain;
@@ -239,7 +198,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         self
     }
 
-    /// The statements depend on which timeouts there are, so this store needs templates of its own.
+    /// The statements depend on which timeouts there are, so this store must not share its templates.
     fn with_expiry(mut self, expiry: ExpiryPolicy) -> Self {
         self.expiry = expiry;
         self.templates = Arc::default();

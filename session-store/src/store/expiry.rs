@@ -73,8 +73,8 @@ impl ExpiryPolicy {
         expire.min(self.deadline(created_at))
     }
 
-    /// Under an absolute timeout, returns the time at or before which a session was created that has
-    /// expired `now`. It is never before 1970, because some databases refuse such years.
+    /// Under an absolute timeout, returns the latest `created_at` of sessions that have expired at `now`.
+    /// It is never before 1970, because some databases refuse such years.
     pub(super) fn created_after(self, now: OffsetDateTime) -> Option<OffsetDateTime> {
         let created_after = now.saturating_sub(self.absolute_timeout?);
         Some(created_after.max(OffsetDateTime::UNIX_EPOCH))
@@ -89,8 +89,8 @@ impl ExpiryPolicy {
         Some(touch_after.min(timeout / 2))
     }
 
-    /// Returns the time after which a row's expiry can stay as it is when a save would move it to
-    /// `expires_at`. At least half of the time asked for is left, however short that is.
+    /// A save leaves an `expire` after this time unchanged, instead of moving it to `expires_at`. At least
+    /// half of the requested time is left then.
     pub(super) fn save_due(
         self,
         expires_at: OffsetDateTime,

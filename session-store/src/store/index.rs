@@ -1,4 +1,4 @@
-//! Looking up the table's indexes. Each database lists them in tables of its own.
+//! Looking up the table's indexes. Each database lists them in its own tables.
 
 use sea_orm::{DbBackend, EntityName, IdenStatic, Statement, Value};
 
@@ -11,7 +11,8 @@ use crate::telemetry::Operation;
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Returns whether the table has an index that starts with the `expire` column, whatever its name.
     ///
-    /// Without one, each prune reads the whole table. [`create_table`](Self::create_table) adds it.
+    /// Without one, each prune reads the whole table. [`create_table`](Self::create_table) adds it. Returns
+    /// `false` if the table does not exist. A partial index does not count.
     ///
     /// # Errors
     ///
@@ -22,8 +23,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
         self.has_index(Index::StartingWith(expire.as_str())).await
     }
 
-    /// Returns whether MySQL or MariaDB has an index of this name on the table. On the others the
-    /// question does not arise: there is `CREATE INDEX IF NOT EXISTS`.
+    /// Returns whether MySQL or MariaDB has an index of this name on the table. The other databases have
+    /// `CREATE INDEX IF NOT EXISTS`.
     pub(super) async fn mysql_has_index(&self, name: &str) -> Result<bool> {
         let is_mysql = self.executor.backend() == DbBackend::MySql;
         Ok(is_mysql && self.has_index(Index::Named(name)).await?)

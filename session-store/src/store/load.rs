@@ -1,4 +1,4 @@
-//! Loading a session. Loading counts as use, so it touches the session if that is due.
+//! Loading a session. This counts as activity, so it touches the session if that is due.
 
 use sea_orm::{EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait};
 use time::{OffsetDateTime, PrimitiveDateTime};
@@ -15,8 +15,9 @@ use crate::telemetry::Operation;
 pub(crate) struct LoadedSession {
     pub(crate) data: Data,
     pub(crate) expires_at: OffsetDateTime,
-    /// `None` without such a column, as is `last_seen`.
+    /// `None` without a `created_at` column.
     pub(crate) created_at: Option<OffsetDateTime>,
+    /// `None` without a `last_seen` column.
     last_seen: Option<OffsetDateTime>,
     /// The number of saves. Zero without such a column.
     pub(crate) version: i64,

@@ -38,9 +38,11 @@ impl<M: SessionModel> SeaOrmStore<M> {
     }
 
     /// Starts a task that prunes every `interval`, until the returned [`PruneTask`] is stopped or
-    /// dropped. With [`Duration::ZERO`] it never prunes.
+    /// dropped. With an interval of zero or less it never prunes.
     ///
-    /// An error is logged, and the schedule goes on. [`pruner`](Self::pruner) has more settings.
+    /// The first prune comes after the first interval. An error is logged, and the schedule goes on.
+    /// [`pruner`](Self::pruner) has more settings. Call this inside a tokio runtime: outside one, it logs
+    /// an error and never prunes.
     ///
     /// # Examples
     ///
@@ -131,8 +133,8 @@ impl<M: SessionModel> Pruner<M> {
         self.prune_until(|| false).await
     }
 
-    /// Starts a prune whose batches the caller runs one by one: to show progress, to pause between
-    /// batches, or to stop after one.
+    /// Returns a prune that deletes one batch for each call of [`next`](PruneBatches::next): to show
+    /// progress, to pause between batches, or to stop early.
     ///
     /// [`SeaOrmStore::expired`] selects the rows that there are to delete.
     ///
@@ -171,7 +173,7 @@ impl<M: SessionModel> Pruner<M> {
             (false, _) => None,
             (true, Ok(runtime)) => Some(runtime.spawn(self.run_on_schedule(stopped))),
             (true, Err(error)) => {
-                tracing::error!(%error, "expired sessions are not pruned");
+                tracing::error!(%error, "cannot prune on a schedule outside a tokio runtime");
                 None
             }
         };
@@ -313,7 +315,7 @@ struct Batch {
     last_expire: Option<OffsetDateTime>,
 }
 
-/// A running prune schedule. It stops when it is [stopped](Self::stop) or dropped.
+/// A running prune schedule. Call [`stop`](Self::stop), or drop it, to end the schedule.
 #[derive(Debug)]
 #[must_use = "dropping a `PruneTask` stops pruning: bind it to a named variable (`let prune = …`, not \
               `let _ = …`) that lives as long as the application"]
@@ -330,7 +332,7 @@ impl PruneTask {
         if let Some(task) = self.task
             && let Err(error) = task.await
         {
-            tracing::error!(%error, "the pruning task failed");
+            tracing::error!(%error, "the prune task panicked");
         }
     }
 }

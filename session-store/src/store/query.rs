@@ -17,22 +17,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Examples
     ///
     /// ```no_run
-    /// # mod session {
-    /// #     use sea_orm::entity::prelude::*;
-    /// #     use session_store::SessionModel;
-    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    /// #     #[sea_orm(table_name = "session")]
-    /// #     pub struct Model {
-    /// #         #[sea_orm(primary_key, auto_increment = false)]
-    /// #         pub sid: String,
-    /// #         pub sess: Json,
-    /// #         pub expire: TimeDateTimeWithTimeZone,
-    /// #         pub user_id: Option<i32>,
-    /// #     }
-    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    /// #     pub enum Relation {}
-    /// #     impl ActiveModelBehavior for ActiveModel {}
-    /// # }
+    /// # mod session { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs")); }
     /// # async fn example(store: session::Store) -> Result<(), sea_orm::DbErr> {
     /// use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
     ///
@@ -74,7 +59,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         M::Entity::find().filter(self.expires_by(self.now()))
     }
 
-    /// Returns a condition for the rows whose `expire` is at `moment` or before.
+    /// Returns a condition for the rows whose `expire` is at this time or before.
     ///
     /// It compares as time on every database (on SQLite a timestamp is text, in several formats), and
     /// the index on `expire` serves it.
@@ -98,11 +83,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn expires_by(&self, moment: OffsetDateTime) -> Condition {
-        self.expire().is_at_or_before_by_index(utc(moment))
+    pub fn expires_by(&self, timestamp: OffsetDateTime) -> Condition {
+        self.expire().is_at_or_before_by_index(utc(timestamp))
     }
 
-    /// Finds the row of an active session. Does not count as use: the expiry does not move.
+    /// Finds the row of an active session. Does not count as activity: the expiry does
+    /// not move.
     ///
     /// # Errors
     ///

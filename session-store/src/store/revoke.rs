@@ -13,8 +13,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Deletes the sessions that match a condition on their columns. Returns the number of rows, expired
     /// ones included.
     ///
-    /// The visitor is signed out at the next request. A request that is running cannot bring the
-    /// session back.
+    /// The visitor is signed out at the next request. A running request cannot bring the session back,
+    /// unless it is renewing the id at that time: see
+    /// [listing and revoking](crate::guide::listing_and_revoking#requests-that-are-running).
     ///
     /// # Errors
     ///
@@ -25,22 +26,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Examples
     ///
     /// ```no_run
-    /// # mod session {
-    /// #     use sea_orm::entity::prelude::*;
-    /// #     use session_store::SessionModel;
-    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    /// #     #[sea_orm(table_name = "session")]
-    /// #     pub struct Model {
-    /// #         #[sea_orm(primary_key, auto_increment = false)]
-    /// #         pub sid: String,
-    /// #         pub sess: Json,
-    /// #         pub expire: TimeDateTimeWithTimeZone,
-    /// #         pub user_id: Option<i32>,
-    /// #     }
-    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    /// #     pub enum Relation {}
-    /// #     impl ActiveModelBehavior for ActiveModel {}
-    /// # }
+    /// # mod session { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/session.rs")); }
     /// # async fn example(store: session::Store) -> Result<(), session_store::Error> {
     /// use sea_orm::ColumnTrait;
     ///

@@ -78,7 +78,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
                 let problem = "PostgreSQL's jsonb cannot hold the character NUL (json can)";
                 Err(error(problem.into()))
             }
-            // MySQL itself would hold 100 levels. Which of the two it is would cost a query.
+            // MySQL itself allows 100 levels. Finding out which of the two it is would cost a query.
             (DbBackend::MySql, ColumnType::Json | ColumnType::JsonBinary) => {
                 check_depth(session.data, MARIADB_JSON_DEPTH)
                     .map_err(|source| error(format!("{source} in MariaDB's JSON").into()))?;
@@ -88,7 +88,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         }
     }
 
-    /// Refuses a value of an extra column that the database would refuse in words of its own.
+    /// Refuses a value of an extra column that the database would refuse with a less clear message.
     fn check_value(&self, column: Column<M>, value: ActiveValue<Value>) -> Result<()> {
         match value {
             ActiveValue::Set(Value::String(Some(text)))
@@ -154,8 +154,8 @@ fn json_type(column: impl ColumnTrait, backend: DbBackend) -> Option<&'static st
     }
 }
 
-/// The value that SeaORM saves to the column: of an array of JSON it makes one JSON. (A cast it applies
-/// to the parameter too.)
+/// Returns the value that SeaORM writes to the column. For example, an array of JSON becomes one JSON
+/// value.
 fn saved_value(column: impl ColumnTrait, value: Value) -> Value {
     match column.save_as(Expr::val(value.clone())) {
         Expr::Value(value) => value,

@@ -15,8 +15,8 @@ use crate::telemetry::Operation;
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Creates the table and its indexes where they do not exist. Does not change an existing table.
     ///
-    /// This is for tests, examples and small applications. Others put [`table`](Self::table) and
-    /// [`indexes`](Self::indexes) into a migration.
+    /// This is for tests, examples and small applications. For others, use
+    /// [`table_for`](Self::table_for) and [`indexes_for`](Self::indexes_for) in a migration.
     ///
     /// # Errors
     ///

@@ -16,14 +16,14 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Touches a session: moves its expiry to an [idle timeout](Self::with_idle_timeout) from now, and
     /// its `last_seen` to now, without reading or writing its data. Returns whether it did.
     ///
-    /// It returns `false` if the session is gone or has expired, if it was touched less than
+    /// It returns `false` if the session was deleted or has expired, if it was touched less than
     /// [`touch_after`](Self::with_touch_after) ago, and if the store has no idle timeout. An expiry
     /// never moves to an earlier time, or beyond the
     /// [absolute timeout](Self::with_absolute_timeout).
     ///
-    /// Loading a session touches it. Call this for use that does not load, such as an open web socket.
-    /// Touch less often than pages are loaded: only a load that moves the expiry renews the browser's
-    /// cookie, and none does for a while after a touch.
+    /// Loading a session touches it. Call this for activity that does not load, such as an open web
+    /// socket. Touch less often than pages are loaded: only a load that moves the expiry renews the
+    /// browser's cookie, and for `touch_after` after a touch, no load moves it.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use crate::model::{Data, SessionModel, SessionRef, SidColumn};
 use crate::sql::{BoundStatement, Parameters, utc};
 use crate::telemetry::Operation;
 
-/// How many random ids a new session tries before something must be wrong.
+/// The number of random ids that are tried for a new session.
 const CREATE_ATTEMPTS: u32 = 8;
 
 impl<M: SessionModel> SeaOrmStore<M> {
@@ -124,7 +124,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let mut parameters = Parameters::new(backend);
         let row = row.bind(&mut parameters);
         let active = self.bind_active(&mut parameters, session.id, now, version)?;
-        // An `expire` that stays as it is spares the index on it.
+        // If `expire` stays the same, the database does not update the index on it.
         let bounds = self.expiry.save_due(expires_at, now).map(|due| {
             let due = parameters.bind(expire.key(due));
             (due, parameters.bind(expire.key(expires_at)))
@@ -186,7 +186,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             .executor
             .execute_with(&mut retry, Operation::DELETE, &delete)
             .await?;
-        // If an attempt whose answer was lost deleted it, it is gone and was not deleted now.
+        // If the connection was lost, an earlier attempt may have deleted the row.
         Ok(deleted > 0 || retry.may_have_run() && self.select(id).await?.is_none())
     }
 }

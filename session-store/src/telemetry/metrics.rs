@@ -56,7 +56,7 @@ pub(crate) fn record_pruned_rows(target: Target, rows: u64) {
     counter!("session_store_pruned_rows_total", &table_labels(target)).increment(rows);
 }
 
-/// Records the end of a prune. Its age is the time since then.
+/// Records the end of a prune.
 pub(crate) fn record_prune(target: Target, is_ok: bool, now: OffsetDateTime) {
     #[cfg(feature = "metrics")]
     {

@@ -1,4 +1,4 @@
-//! What a column holds, and what is refused because it cannot.
+//! Data of all sizes and characters in the `sess` column, and rows with invalid data.
 
 use std::any::TypeId;
 
@@ -6,7 +6,9 @@ use sea_orm::{ActiveModelTrait, DatabaseConnection, DbBackend, EntityTrait, Iter
 use serde_json::json;
 use session_store::{SeaOrmStore, SessionModel};
 use tests::database::execute;
-use tests::{entity, kinds, on_every_database, on_every_database_and_kind, record, store};
+use tests::{
+    entity, kinds, new_session, on_every_database, on_every_database_and_kind, record, store,
+};
 use tower_sessions::SessionStore;
 use tower_sessions::session_store::Error;
 
@@ -14,11 +16,11 @@ on_every_database_and_kind!(
     a_nul_character_is_kept_or_refused_with_the_reason,
     a_damaged_row_is_a_decode_error_that_quotes_nothing_and_can_be_deleted,
     more_than_64_kib_and_a_microsecond_are_kept,
-    a_row_that_the_application_wrote_itself_is_a_session,
+    a_row_that_the_application_wrote_is_a_session,
 );
 
 on_every_database!(
-    nesting_that_a_json_column_of_mariadb_cannot_hold_is_refused_with_the_reason,
+    nesting_too_deep_for_json_in_mariadb_is_refused_with_the_reason,
     a_custom_type_may_encode_the_data_as_json,
 );
 
@@ -48,9 +50,7 @@ async fn a_nul_character_is_kept_or_refused_with_the_reason<M: SessionModel>(
     }
 }
 
-async fn nesting_that_a_json_column_of_mariadb_cannot_hold_is_refused_with_the_reason(
-    db: DatabaseConnection,
-) {
+async fn nesting_too_deep_for_json_in_mariadb_is_refused_with_the_reason(db: DatabaseConnection) {
     let (store, clock) = store::<kinds::json_and_offset::Model>(db).await;
     let nested = (1..32).fold(json!(1), |value, _| json!([value]));
     let mut session = record(clock.now(), [("deep", nested)]);
@@ -68,11 +68,11 @@ async fn nesting_that_a_json_column_of_mariadb_cannot_hold_is_refused_with_the_r
     }
 }
 
-/// Values of a `sess` column, in the database's SQL, that are no session.
+/// Returns SQL expressions for values of a `sess` column that are not session data.
 fn damaged_values<M: SessionModel>(backend: DbBackend) -> Vec<String> {
     let sess = TypeId::of::<M::Sess>();
     if sess == TypeId::of::<Vec<u8>>() {
-        // A string instead of a map, a map that is cut, nothing.
+        // A string instead of a map, a truncated map, and nothing.
         return ["a6736563726574", "81a6736563726574", ""]
             .map(|bytes| match backend {
                 DbBackend::Postgres => format!(r"'\x{bytes}'::bytea"),
@@ -91,8 +91,7 @@ async fn a_damaged_row_is_a_decode_error_that_quotes_nothing_and_can_be_deleted<
     db: DatabaseConnection,
 ) {
     let (store, clock) = store::<M>(db).await;
-    let mut session = record(clock.now(), []);
-    store.create(&mut session).await.unwrap();
+    let session = new_session(&store, clock.now(), []).await;
     for value in damaged_values::<M>(store.db().get_database_backend()) {
         execute(store.db(), &format!("UPDATE session SET sess = {value}")).await;
         let outcome = store.load(&session.id).await;
@@ -118,12 +117,9 @@ async fn more_than_64_kib_and_a_microsecond_are_kept<M: SessionModel>(db: Databa
     assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
 }
 
-async fn a_row_that_the_application_wrote_itself_is_a_session<M: SessionModel>(
-    db: DatabaseConnection,
-) {
+async fn a_row_that_the_application_wrote_is_a_session<M: SessionModel>(db: DatabaseConnection) {
     let (store, clock): (SeaOrmStore<M>, _) = store(db).await;
-    let mut session = record(clock.now(), [("n", json!(1))]);
-    store.create(&mut session).await.unwrap();
+    let session = new_session(&store, clock.now(), [("n", json!(1))]).await;
     let row = store.find(&session.id).await.unwrap().unwrap();
     store.delete_all().await.unwrap();
     let mut copy = <M::Entity as EntityTrait>::ActiveModel::default();
@@ -174,14 +170,13 @@ entity!(in_jsonb in "jsonb_session" {
 });
 
 async fn a_custom_type_may_encode_the_data_as_json(db: DatabaseConnection) {
-    comes_back_equal::<in_json::Model>(db.clone()).await;
-    comes_back_equal::<in_jsonb::Model>(db).await;
+    saves_and_loads_equal_data::<in_json::Model>(db.clone()).await;
+    saves_and_loads_equal_data::<in_jsonb::Model>(db).await;
 }
 
-async fn comes_back_equal<M: SessionModel>(db: DatabaseConnection) {
+async fn saves_and_loads_equal_data<M: SessionModel>(db: DatabaseConnection) {
     let (store, clock) = store::<M>(db).await;
-    let mut session = record(clock.now(), [("n", json!({"deep": [1, null]}))]);
-    store.create(&mut session).await.unwrap();
+    let mut session = new_session(&store, clock.now(), [("n", json!({"deep": [1, null]}))]).await;
     session.data.insert("more".to_owned(), json!("text"));
     store.save(&session).await.unwrap();
     assert_eq!(store.load(&session.id).await.unwrap(), Some(session));

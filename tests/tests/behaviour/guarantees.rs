@@ -1,4 +1,4 @@
-//! The page of guarantees names tests that exist.
+//! Each test on the page of guarantees exists.
 
 use std::fs;
 use std::path::Path;
@@ -29,21 +29,21 @@ fn each_guarantee_names_a_test_that_exists() {
             let heads = [
                 format!("fn {function}("),
                 format!("fn {function}<"),
-                // By a macro, of a generic function.
+                // Defined by a macro.
                 format!("    {function}: "),
             ];
-            let is_there = files.iter().any(|file| {
+            let exists = files.iter().any(|file| {
                 let source = fs::read_to_string(tests.join(file)).unwrap();
                 heads.iter().any(|head| source.contains(head))
             });
-            assert!(is_there, "{files:?} have no test {function}");
+            assert!(exists, "cannot find the test {function} in {files:?}");
             named += 1;
         }
     }
-    assert!(named > 40, "only {named} tests were found on the page");
+    assert!(named > 40, "found only {named} tests on the page");
 }
 
-/// Tests that are binaries of their own.
+/// Test binaries other than this one.
 const OTHERS: [&str; 7] = [
     "leaks/main.rs",
     "migrations/column.rs",

@@ -1,4 +1,4 @@
-//! Whether the table is there as the store needs it.
+//! `health` and `has_expire_index`: whether the table is as the store needs it.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use sea_orm::{
 use session_store::{DefaultStore, Error, SeaOrmStore};
 use tests::database::execute;
 use tests::kinds::{json_and_offset, text_and_primitive};
-use tests::on_every_database;
+use tests::{entity, on_every_database};
 
 on_every_database!(
-    a_table_that_create_table_made_is_healthy_and_has_its_index,
-    a_missing_table_is_said_by_the_database,
-    every_missing_column_is_named_and_the_table,
-    a_table_of_another_name_is_looked_at_by_its_name,
-    a_table_in_a_schema_is_looked_at_there_alone,
+    a_table_made_by_create_table_is_healthy_and_has_its_index,
+    a_missing_table_is_reported_with_the_message_of_the_database,
+    the_table_and_every_missing_column_are_named,
+    health_checks_the_table_of_its_entity,
+    health_checks_only_the_schema_of_its_entity,
     health_reads_no_row,
-    a_lost_database_is_an_error,
-    any_index_that_begins_with_expire_will_do,
-    an_index_that_is_no_help_to_a_prune_does_not_count,
+    a_closed_connection_pool_is_an_error,
+    any_index_that_begins_with_expire_counts,
+    an_index_that_does_not_help_pruning_does_not_count,
 );
 
 #[tokio::test]
-async fn a_store_that_is_not_connected_says_so() {
+async fn a_disconnected_store_is_an_error() {
     let store = DefaultStore::new(DatabaseConnection::default());
     let error = store.health().await.unwrap_err();
     assert!(matches!(error, Error::Disconnected), "{error}");
@@ -33,52 +33,39 @@ async fn a_store_that_is_not_connected_says_so() {
 }
 
 #[tokio::test]
-async fn a_database_that_does_not_answer_is_asked_once() {
-    let patience = Duration::from_secs(30);
+async fn an_unresponsive_database_is_queried_once() {
+    let acquire_timeout = Duration::from_secs(30);
     let mut options = ConnectOptions::new("sqlite::memory:");
-    options.max_connections(1).acquire_timeout(patience);
+    options.max_connections(1).acquire_timeout(acquire_timeout);
     let db = Database::connect(options).await.unwrap();
     let store = DefaultStore::new(db.clone());
     store.create_table().await.unwrap();
     let _the_only_connection = db.begin().await.unwrap();
     tokio::time::pause();
-    let begun = tokio::time::Instant::now();
+    let start = tokio::time::Instant::now();
     let error = store.health().await.unwrap_err();
-    assert!(begun.elapsed() < 2 * patience, "{:?}", begun.elapsed());
+    let elapsed = start.elapsed();
+    assert!(elapsed < 2 * acquire_timeout, "{elapsed:?}");
     assert!(error.to_string().contains("timed out"), "{error}");
 }
 
-mod wide {
+entity!(wide in "Web Sessions" {
+    pub sess: Json,
+    #[sea_orm(column_name = "ends at")]
+    pub expire: TimeDateTimeWithTimeZone,
+    pub user_id: Option<i32>,
+    #[sea_orm(column_name = "Device")]
+    pub device: Option<String>,
+    #[session(created_at)]
+    pub created_at: TimeDateTimeWithTimeZone,
+});
+
+mod in_schema {
     use sea_orm::entity::prelude::*;
     use session_store::SessionModel;
 
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(table_name = "Web Sessions")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub sid: String,
-        pub sess: Json,
-        #[sea_orm(column_name = "ends at")]
-        pub expire: TimeDateTimeWithTimeZone,
-        pub user_id: Option<i32>,
-        #[sea_orm(column_name = "Device")]
-        pub device: Option<String>,
-        #[session(created_at)]
-        pub created_at: TimeDateTimeWithTimeZone,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-mod elsewhere {
-    use sea_orm::entity::prelude::*;
-    use session_store::SessionModel;
-
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
-    #[sea_orm(schema_name = "session_store_elsewhere", table_name = "session")]
+    #[sea_orm(schema_name = "session_store_schema", table_name = "session")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub sid: String,
@@ -99,13 +86,13 @@ fn quoted(db: &DatabaseConnection, name: &str) -> String {
     }
 }
 
-async fn a_table_that_create_table_made_is_healthy_and_has_its_index(db: DatabaseConnection) {
+async fn a_table_made_by_create_table_is_healthy_and_has_its_index(db: DatabaseConnection) {
     let store = SeaOrmStore::<json_and_offset::Model>::new(db.clone());
     store.create_table().await.unwrap();
     store.health().await.unwrap();
     assert!(store.has_expire_index().await.unwrap());
 
-    // Without the index it is healthy too, and slower to prune.
+    // A table without the index is healthy too.
     let default = DefaultStore::new(db.clone());
     db.execute(&default.table()).await.unwrap();
     default.health().await.unwrap();
@@ -114,7 +101,7 @@ async fn a_table_that_create_table_made_is_healthy_and_has_its_index(db: Databas
     assert!(default.has_expire_index().await.unwrap());
 }
 
-async fn a_missing_table_is_said_by_the_database(db: DatabaseConnection) {
+async fn a_missing_table_is_reported_with_the_message_of_the_database(db: DatabaseConnection) {
     let store = DefaultStore::new(db);
     let error = store.health().await.unwrap_err();
     assert!(matches!(error, Error::MissingTable { .. }), "{error}");
@@ -130,7 +117,7 @@ async fn a_missing_table_is_said_by_the_database(db: DatabaseConnection) {
     assert!(!store.has_expire_index().await.unwrap());
 }
 
-async fn every_missing_column_is_named_and_the_table(db: DatabaseConnection) {
+async fn the_table_and_every_missing_column_are_named(db: DatabaseConnection) {
     let store = SeaOrmStore::<wide::Model>::new(db.clone());
     let table = quoted(&db, "Web Sessions");
     let sql = format!("CREATE TABLE {table} (sid varchar(64) PRIMARY KEY, user_id integer)");
@@ -142,14 +129,14 @@ async fn every_missing_column_is_named_and_the_table(db: DatabaseConnection) {
     };
     assert_eq!(table, "Web Sessions");
     assert_eq!(columns, ["sess", "ends at", "Device", "created_at"]);
-    let said = "the table `Web Sessions` is missing columns: `sess`, `ends at`, `Device`, \
-                `created_at`; add them in a migration (";
-    assert!(message.starts_with(said), "{message}");
+    let expected = "the table `Web Sessions` is missing columns: `sess`, `ends at`, `Device`, \
+                    `created_at`; add them in a migration (";
+    assert!(message.starts_with(expected), "{message}");
     assert!(!message.contains("at line"), "{message}");
 }
 
-async fn a_table_of_another_name_is_looked_at_by_its_name(db: DatabaseConnection) {
-    // Another entity's table, which is whole, is no help.
+async fn health_checks_the_table_of_its_entity(db: DatabaseConnection) {
+    // The complete table of another entity does not count.
     let other = SeaOrmStore::<text_and_primitive::Model>::new(db.clone());
     other.create_table().await.unwrap();
     let store = SeaOrmStore::<wide::Model>::new(db.clone());
@@ -160,15 +147,15 @@ async fn a_table_of_another_name_is_looked_at_by_its_name(db: DatabaseConnection
     assert!(store.has_expire_index().await.unwrap());
 }
 
-async fn a_table_in_a_schema_is_looked_at_there_alone(db: DatabaseConnection) {
+async fn health_checks_only_the_schema_of_its_entity(db: DatabaseConnection) {
     let backend = db.get_database_backend();
     if backend == DbBackend::Sqlite {
-        return; // A schema is another file there, attached to one connection of the pool.
+        return; // Its schemas are files that are attached to one connection.
     }
-    let schema = elsewhere::Entity.schema_name().unwrap();
+    let schema = in_schema::Entity.schema_name().unwrap();
     let here = SeaOrmStore::<json_and_offset::Model>::new(db.clone());
-    let there = SeaOrmStore::<elsewhere::Model>::new(db.clone());
-    // On MariaDB it is a database, which one that has failed before has left.
+    let there = SeaOrmStore::<in_schema::Model>::new(db.clone());
+    // On MariaDB a schema is a database, which a failed run leaves behind.
     execute(&db, &format!("DROP SCHEMA IF EXISTS {schema}")).await;
     execute(&db, &format!("CREATE SCHEMA {schema}")).await;
 
@@ -194,7 +181,7 @@ async fn a_table_in_a_schema_is_looked_at_there_alone(db: DatabaseConnection) {
     execute(&db, &format!("DROP SCHEMA {schema} {cascade}")).await;
 }
 
-/// In a table of which each row is an error to read.
+/// Uses a view in which each row is an error to read.
 async fn health_reads_no_row(db: DatabaseConnection) {
     let store = DefaultStore::new(db.clone());
     let (sess, value) = match db.get_database_backend() {
@@ -220,16 +207,16 @@ async fn health_reads_no_row(db: DatabaseConnection) {
         ),
     )
     .await;
-    use_every_row(&store).await.unwrap_err();
+    read_every_row(&store).await.unwrap_err();
     store.health().await.unwrap();
 }
 
-async fn use_every_row(store: &DefaultStore) -> Result<(), sea_orm::DbErr> {
+async fn read_every_row(store: &DefaultStore) -> Result<(), sea_orm::DbErr> {
     use session_store::express_session::Entity;
     Entity::find().all(store.db()).await.map(drop)
 }
 
-async fn a_lost_database_is_an_error(db: DatabaseConnection) {
+async fn a_closed_connection_pool_is_an_error(db: DatabaseConnection) {
     let store = DefaultStore::new(db.clone());
     store.create_table().await.unwrap();
     db.close_by_ref().await.unwrap();
@@ -239,7 +226,7 @@ async fn a_lost_database_is_an_error(db: DatabaseConnection) {
     assert!(matches!(error, Error::Database { .. }), "{error}");
 }
 
-async fn any_index_that_begins_with_expire_will_do(db: DatabaseConnection) {
+async fn any_index_that_begins_with_expire_counts(db: DatabaseConnection) {
     for index in [
         "CREATE INDEX by_any_name ON express_session (expire)",
         "CREATE INDEX by_any_name ON express_session (expire, sid)",
@@ -254,7 +241,7 @@ async fn any_index_that_begins_with_expire_will_do(db: DatabaseConnection) {
     }
 }
 
-async fn an_index_that_is_no_help_to_a_prune_does_not_count(db: DatabaseConnection) {
+async fn an_index_that_does_not_help_pruning_does_not_count(db: DatabaseConnection) {
     let store = DefaultStore::new(db.clone());
     db.execute(&store.table()).await.unwrap();
     execute(
@@ -265,7 +252,7 @@ async fn an_index_that_is_no_help_to_a_prune_does_not_count(db: DatabaseConnecti
     execute(&db, "CREATE INDEX of_another_table ON other (expire)").await;
     execute(&db, "CREATE INDEX second ON express_session (sid, expire)").await;
     if db.get_database_backend() != DbBackend::MySql {
-        // MariaDB has no index of a part of the rows.
+        // MariaDB has no partial indexes.
         let partial = "CREATE INDEX of_some ON express_session (expire) WHERE sid > 'm'";
         execute(&db, partial).await;
     }

@@ -1,97 +1,95 @@
-//! Sessions that slide: touch, and the load that touches.
+//! The idle timeout: `touch`, and loads that touch the session.
 
-use sea_orm::{DatabaseConnection, EntityTrait};
+use sea_orm::DatabaseConnection;
 use serde_json::json;
 use session_store::{SeaOrmStore, SessionModel};
-use tests::{Clock, on_every_database, on_every_database_and_kind, record, store};
-use time::{Duration, OffsetDateTime};
+use tests::{
+    Clock, new_session, on_every_database, on_every_database_and_kind, row_count, row_expiry, store,
+};
+use time::Duration;
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
 
 on_every_database_and_kind!(
-    a_load_slides_the_session,
-    a_session_that_is_only_read_outlives_its_life_many_times,
-    without_a_life_nothing_slides,
-    a_touch_moves_the_end_and_nothing_else,
-    a_touch_comes_at_most_once_per_touch_after,
-    a_touch_never_shortens,
+    a_load_touches_the_session,
+    a_session_that_is_only_loaded_stays_active,
+    without_an_idle_timeout_nothing_is_touched,
+    a_touch_moves_the_expiry_and_nothing_else,
+    a_session_is_touched_at_most_once_per_touch_after,
+    a_touch_never_moves_the_expiry_back,
     a_touch_does_not_revive_an_expired_session,
     a_touch_does_not_bring_back_a_deleted_session,
-    a_save_does_not_need_a_touch_first,
-    a_save_moves_the_end_when_a_touch_would_or_to_an_earlier_one,
+    a_save_writes_the_expiry_without_a_touch,
+    a_save_moves_the_expiry_back_or_forward_by_at_least_touch_after,
 );
 
-on_every_database!(touches_at_the_same_moment_write_once);
+on_every_database!(concurrent_touches_write_once);
 
-const LIFE: Duration = Duration::hours(1);
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::hours(1);
 
-/// A store whose sessions live an hour and are touched every ten minutes, and one of them.
-async fn sliding<M: SessionModel>(db: DatabaseConnection) -> (SeaOrmStore<M>, Clock, Record) {
+/// Creates a store that touches its sessions every ten minutes, and a session.
+pub(crate) async fn store_with_idle_timeout<M: SessionModel>(
+    db: DatabaseConnection,
+) -> (SeaOrmStore<M>, Clock, Record) {
     let (store, clock) = store::<M>(db).await;
     let store = store
-        .with_idle_timeout(LIFE)
+        .with_idle_timeout(IDLE_TIMEOUT)
         .with_touch_after(Duration::minutes(10));
-    let mut session = record(clock.now(), [("n", json!(1))]);
-    store.create(&mut session).await.unwrap();
+    let session = new_session(&store, clock.now(), [("n", json!(1))]).await;
     (store, clock, session)
 }
 
-/// When the row says the session ends, read without the store's help.
-async fn end<M: SessionModel>(store: &SeaOrmStore<M>, session: &Record) -> OffsetDateTime {
-    // A store without a life reads and does not touch.
-    let reader = store.clone().with_idle_timeout(Duration::ZERO);
-    reader.load(&session.id).await.unwrap().unwrap().expiry_date
-}
-
-async fn a_load_slides_the_session<M: SessionModel>(db: DatabaseConnection) {
-    let (store, clock, session) = sliding::<M>(db).await;
+async fn a_load_touches_the_session<M: SessionModel>(db: DatabaseConnection) {
+    let (store, clock, session) = store_with_idle_timeout::<M>(db).await;
     clock.advance(Duration::minutes(20));
     let loaded = store.load(&session.id).await.unwrap().unwrap();
-    assert_eq!(loaded.expiry_date, clock.now() + LIFE);
+    assert_eq!(loaded.expiry_date, clock.now() + IDLE_TIMEOUT);
     assert_eq!(loaded.data, session.data);
-    assert_eq!(end(&store, &session).await, clock.now() + LIFE);
+    assert_eq!(
+        row_expiry(&store, &session).await,
+        clock.now() + IDLE_TIMEOUT
+    );
 }
 
-async fn a_session_that_is_only_read_outlives_its_life_many_times<M: SessionModel>(
-    db: DatabaseConnection,
-) {
-    let (store, clock, session) = sliding::<M>(db).await;
+async fn a_session_that_is_only_loaded_stays_active<M: SessionModel>(db: DatabaseConnection) {
+    let (store, clock, session) = store_with_idle_timeout::<M>(db).await;
     for _ in 0..20 {
         clock.advance(Duration::minutes(50));
         assert!(store.load(&session.id).await.unwrap().is_some());
     }
-    clock.advance(LIFE);
+    clock.advance(IDLE_TIMEOUT);
     assert_eq!(store.load(&session.id).await.unwrap(), None);
 }
 
-async fn without_a_life_nothing_slides<M: SessionModel>(db: DatabaseConnection) {
-    let (store, clock, session) = sliding::<M>(db).await;
-    let still = store.with_idle_timeout(Duration::ZERO);
+async fn without_an_idle_timeout_nothing_is_touched<M: SessionModel>(db: DatabaseConnection) {
+    let (store, clock, session) = store_with_idle_timeout::<M>(db).await;
+    let store = store.with_idle_timeout(Duration::ZERO);
     clock.advance(Duration::minutes(50));
     assert_eq!(
-        still.load(&session.id).await.unwrap(),
+        store.load(&session.id).await.unwrap(),
         Some(session.clone())
     );
-    assert!(!still.touch(&session.id).await.unwrap());
+    assert!(!store.touch(&session.id).await.unwrap());
     clock.advance(Duration::minutes(10));
-    assert_eq!(still.load(&session.id).await.unwrap(), None);
+    assert_eq!(store.load(&session.id).await.unwrap(), None);
 }
 
-async fn a_touch_moves_the_end_and_nothing_else<M: SessionModel>(db: DatabaseConnection) {
-    let (store, clock, session) = sliding::<M>(db).await;
-    let mut other = record(clock.now(), []);
-    store.create(&mut other).await.unwrap();
+async fn a_touch_moves_the_expiry_and_nothing_else<M: SessionModel>(db: DatabaseConnection) {
+    let (store, clock, session) = store_with_idle_timeout::<M>(db).await;
+    let other = new_session(&store, clock.now(), []).await;
     clock.advance(Duration::minutes(20));
     assert!(store.touch(&session.id).await.unwrap());
     let mut touched = session.clone();
-    touched.expiry_date = clock.now() + LIFE;
+    touched.expiry_date = clock.now() + IDLE_TIMEOUT;
     let reader = store.clone().with_idle_timeout(Duration::ZERO);
     assert_eq!(reader.load(&session.id).await.unwrap(), Some(touched));
     assert_eq!(reader.load(&other.id).await.unwrap(), Some(other));
 }
 
-async fn a_touch_comes_at_most_once_per_touch_after<M: SessionModel>(db: DatabaseConnection) {
-    let (store, clock, session) = sliding::<M>(db).await;
+async fn a_session_is_touched_at_most_once_per_touch_after<M: SessionModel>(
+    db: DatabaseConnection,
+) {
+    let (store, clock, session) = store_with_idle_timeout::<M>(db).await;
     let start = clock.now();
     let mut writes = 0;
     for second in 0..(60 * 60) / 30 {
@@ -102,7 +100,7 @@ async fn a_touch_comes_at_most_once_per_touch_after<M: SessionModel>(db: Databas
     }
     // At 10, 20, 30, 40 and 50 minutes.
     assert_eq!(writes, 5);
-    let before = end(&store, &session).await;
+    let before = row_expiry(&store, &session).await;
     clock.set(start + Duration::minutes(60) - Duration::MICROSECOND);
     assert_eq!(
         store.load(&session.id).await.unwrap().unwrap().expiry_date,
@@ -111,12 +109,12 @@ async fn a_touch_comes_at_most_once_per_touch_after<M: SessionModel>(db: Databas
     clock.set(start + Duration::minutes(60));
     assert_eq!(
         store.load(&session.id).await.unwrap().unwrap().expiry_date,
-        clock.now() + LIFE
+        clock.now() + IDLE_TIMEOUT
     );
 }
 
-async fn a_touch_never_shortens<M: SessionModel>(db: DatabaseConnection) {
-    let (store, clock, mut session) = sliding::<M>(db).await;
+async fn a_touch_never_moves_the_expiry_back<M: SessionModel>(db: DatabaseConnection) {
+    let (store, clock, mut session) = store_with_idle_timeout::<M>(db).await;
     session.expiry_date = clock.now() + Duration::days(30);
     store.save(&session).await.unwrap();
     assert!(!store.touch(&session.id).await.unwrap());
@@ -124,7 +122,7 @@ async fn a_touch_never_shortens<M: SessionModel>(db: DatabaseConnection) {
 }
 
 async fn a_touch_does_not_revive_an_expired_session<M: SessionModel>(db: DatabaseConnection) {
-    let (store, clock, session) = sliding::<M>(db).await;
+    let (store, clock, session) = store_with_idle_timeout::<M>(db).await;
     clock.set(session.expiry_date);
     assert!(!store.touch(&session.id).await.unwrap());
     assert_eq!(store.load(&session.id).await.unwrap(), None);
@@ -132,29 +130,29 @@ async fn a_touch_does_not_revive_an_expired_session<M: SessionModel>(db: Databas
 }
 
 async fn a_touch_does_not_bring_back_a_deleted_session<M: SessionModel>(db: DatabaseConnection) {
-    let (store, clock, session) = sliding::<M>(db).await;
+    let (store, clock, session) = store_with_idle_timeout::<M>(db).await;
     store.delete(&session.id).await.unwrap();
     clock.advance(Duration::minutes(20));
     assert!(!store.touch(&session.id).await.unwrap());
     assert!(!store.touch(&Id::default()).await.unwrap());
-    assert!(M::Entity::find().all(store.db()).await.unwrap().is_empty());
+    assert_eq!(row_count(&store).await, 0);
 }
 
-async fn a_save_does_not_need_a_touch_first<M: SessionModel>(db: DatabaseConnection) {
-    let (store, clock, mut session) = sliding::<M>(db).await;
+async fn a_save_writes_the_expiry_without_a_touch<M: SessionModel>(db: DatabaseConnection) {
+    let (store, clock, mut session) = store_with_idle_timeout::<M>(db).await;
     clock.advance(Duration::minutes(50));
     session.expiry_date = clock.now() + Duration::minutes(5);
     store.save(&session).await.unwrap();
-    // What is saved says when it ends, also earlier than before.
-    assert_eq!(end(&store, &session).await, session.expiry_date);
+    // The saved expiry is earlier than that of the row.
+    assert_eq!(row_expiry(&store, &session).await, session.expiry_date);
 }
 
-async fn a_save_moves_the_end_when_a_touch_would_or_to_an_earlier_one<M: SessionModel>(
+async fn a_save_moves_the_expiry_back_or_forward_by_at_least_touch_after<M: SessionModel>(
     db: DatabaseConnection,
 ) {
-    let (store, _, mut session) = sliding::<M>(db).await;
+    let (store, _, mut session) = store_with_idle_timeout::<M>(db).await;
     let start = session.expiry_date;
-    for (saved, kept) in [
+    for (saved, expected) in [
         (
             Duration::minutes(10) - Duration::MICROSECOND,
             Duration::ZERO,
@@ -170,16 +168,16 @@ async fn a_save_moves_the_end_when_a_touch_would_or_to_an_earlier_one<M: Session
             .data
             .insert("saved".to_owned(), json!(saved.whole_seconds()));
         store.save(&session).await.unwrap();
-        assert_eq!(end(&store, &session).await, start + kept);
+        assert_eq!(row_expiry(&store, &session).await, start + expected);
         let reader = store.clone().with_idle_timeout(Duration::ZERO);
         let loaded = reader.load(&session.id).await.unwrap().unwrap();
         assert_eq!(loaded.data, session.data);
     }
 }
 
-async fn touches_at_the_same_moment_write_once(db: DatabaseConnection) {
+async fn concurrent_touches_write_once(db: DatabaseConnection) {
     type Model = tests::kinds::json_and_offset::Model;
-    let (store, clock, session) = sliding::<Model>(db).await;
+    let (store, clock, session) = store_with_idle_timeout::<Model>(db).await;
     clock.advance(Duration::minutes(20));
     let tasks: Vec<_> = (0..16)
         .map(|_| {

@@ -1,4 +1,4 @@
-//! Finding and revoking sessions by their columns.
+//! Listing and revoking sessions by their columns.
 
 use std::collections::BTreeSet;
 
@@ -9,24 +9,24 @@ use sea_orm::{
 use serde_json::json;
 use session_store::{SeaOrmStore, SessionModel};
 use tests::{
-    Clock, entity, neighbouring_timestamps, on_every_database, on_every_database_and_kind, record,
-    store,
+    Clock, create_expiring, entity, neighbouring_timestamps, new_session, on_every_database,
+    on_every_database_and_kind, record, store,
 };
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 use tower_sessions::SessionStore;
-use tower_sessions::session::Id;
+use tower_sessions::session::{Id, Record};
 
 on_every_database_and_kind!(
-    expired_is_what_a_prune_takes_and_active_the_rest,
-    ends_by_compares_as_time_to_the_microsecond,
+    expired_selects_what_prune_deletes_and_active_selects_the_rest,
+    expires_by_compares_time_to_the_microsecond,
 );
 
 on_every_database!(
     active_lists_the_sessions_of_a_user,
-    find_reads_the_row_and_touches_nothing,
-    revoke_ends_what_the_condition_holds_for,
-    revoke_others_keeps_one,
-    clear_ends_every_session,
+    find_reads_the_row_without_a_touch,
+    revoke_deletes_the_sessions_that_match_the_condition,
+    revoke_others_keeps_the_given_session,
+    delete_all_deletes_every_session,
 );
 
 entity!(session {
@@ -37,8 +37,8 @@ entity!(session {
 
 use session::{Column, Model};
 
-/// Users 1, 1, 1, 2 and nobody; the ends are an hour apart.
-async fn five(db: DatabaseConnection) -> (SeaOrmStore<Model>, Clock, Vec<Id>) {
+/// Creates three sessions of user 1, one of user 2 and one without a user, which expire an hour apart.
+async fn store_with_five_sessions(db: DatabaseConnection) -> (SeaOrmStore<Model>, Clock, Vec<Id>) {
     let (store, clock) = store::<Model>(db).await;
     let mut ids = Vec::new();
     for (hours, user) in (1..).zip([Some(1), Some(1), Some(1), Some(2), None]) {
@@ -51,7 +51,7 @@ async fn five(db: DatabaseConnection) -> (SeaOrmStore<Model>, Clock, Vec<Id>) {
 }
 
 async fn active_lists_the_sessions_of_a_user(db: DatabaseConnection) {
-    let (store, clock, ids) = five(db).await;
+    let (store, clock, ids) = store_with_five_sessions(db).await;
     let of_user_1 = async || {
         let select = store
             .active()
@@ -72,59 +72,49 @@ async fn active_lists_the_sessions_of_a_user(db: DatabaseConnection) {
     assert_eq!(pages.fetch_page(1).await.unwrap()[0].sid, sids[4]);
 }
 
-async fn expired_is_what_a_prune_takes_and_active_the_rest<M: SessionModel>(
+async fn expired_selects_what_prune_deletes_and_active_selects_the_rest<M: SessionModel>(
     db: DatabaseConnection,
 ) {
     let (store, clock) = store::<M>(db).await;
-    let ends = neighbouring_timestamps(clock.now() + Duration::HOUR);
-    let sids = create(&store, clock.now(), &ends).await;
-    let moments = ends
+    let expiries = neighbouring_timestamps(clock.now() + Duration::HOUR);
+    let sids = sids_of(&store, &create_expiring(&store, &expiries).await);
+    let times = expiries
         .iter()
-        .flat_map(|end| [*end - Duration::MICROSECOND, *end]);
-    for now in moments {
+        .flat_map(|expiry| [*expiry - Duration::MICROSECOND, *expiry]);
+    for now in times {
         clock.set(now);
-        let count = ends.iter().filter(|end| **end <= now).count();
-        assert_eq!(sids_of(&store, store.expired()).await, set(&sids[..count]));
-        assert_eq!(sids_of(&store, store.active()).await, set(&sids[count..]));
+        let count = expiries.iter().filter(|expiry| **expiry <= now).count();
+        assert_eq!(selected(&store, store.expired()).await, set(&sids[..count]));
+        assert_eq!(selected(&store, store.active()).await, set(&sids[count..]));
     }
-    clock.set(ends[4]);
+    clock.set(expiries[4]);
     let expired = store.expired().count(store.db()).await.unwrap();
     assert_eq!(store.prune().await.unwrap(), expired);
     assert_eq!(store.expired().count(store.db()).await.unwrap(), 0);
-    assert_eq!(sids_of(&store, M::Entity::find()).await, set(&sids[5..]));
+    assert_eq!(selected(&store, M::Entity::find()).await, set(&sids[5..]));
 }
 
-async fn ends_by_compares_as_time_to_the_microsecond<M: SessionModel>(db: DatabaseConnection) {
+async fn expires_by_compares_time_to_the_microsecond<M: SessionModel>(db: DatabaseConnection) {
     let (store, clock) = store::<M>(db).await;
-    let ends = neighbouring_timestamps(clock.now() + Duration::HOUR);
-    let sids = create(&store, clock.now(), &ends).await;
-    for (index, end) in ends.iter().enumerate() {
-        // An offset does not make it another moment.
-        let end = end.to_offset(time::macros::offset!(+5:30));
-        let by = M::Entity::find().filter(store.expires_by(end));
-        assert_eq!(sids_of(&store, by).await, set(&sids[..=index]));
-        let later = M::Entity::find().filter(store.expires_by(end).not());
-        assert_eq!(sids_of(&store, later).await, set(&sids[index + 1..]));
+    let expiries = neighbouring_timestamps(clock.now() + Duration::HOUR);
+    let sids = sids_of(&store, &create_expiring(&store, &expiries).await);
+    for (index, expiry) in expiries.iter().enumerate() {
+        // The same time with an offset.
+        let time = expiry.to_offset(time::macros::offset!(+5:30));
+        let by = M::Entity::find().filter(store.expires_by(time));
+        assert_eq!(selected(&store, by).await, set(&sids[..=index]));
+        let later = M::Entity::find().filter(store.expires_by(time).not());
+        assert_eq!(selected(&store, later).await, set(&sids[index + 1..]));
     }
 }
 
-/// A session for each end; their sids in the order of the ends.
-async fn create<M: SessionModel>(
-    store: &SeaOrmStore<M>,
-    now: OffsetDateTime,
-    ends: &[OffsetDateTime],
-) -> Vec<String> {
-    let mut sids = Vec::new();
-    for end in ends {
-        let mut session = record(now, []);
-        session.expiry_date = *end;
-        store.create(&mut session).await.unwrap();
-        sids.push(store.sid(&session.id));
-    }
-    sids
+fn sids_of<M: SessionModel>(store: &SeaOrmStore<M>, sessions: &[Record]) -> Vec<String> {
+    let sids = sessions.iter().map(|session| store.sid(&session.id));
+    sids.collect()
 }
 
-async fn sids_of<M: SessionModel>(
+/// Returns the sids of the rows that a query selects.
+async fn selected<M: SessionModel>(
     store: &SeaOrmStore<M>,
     select: Select<M::Entity>,
 ) -> BTreeSet<String> {
@@ -137,8 +127,8 @@ fn set(sids: &[String]) -> BTreeSet<String> {
     sids.iter().cloned().collect()
 }
 
-async fn find_reads_the_row_and_touches_nothing(db: DatabaseConnection) {
-    let (store, clock, ids) = five(db).await;
+async fn find_reads_the_row_without_a_touch(db: DatabaseConnection) {
+    let (store, clock, ids) = store_with_five_sessions(db).await;
     let store = store.with_idle_timeout(Duration::days(1));
     let row = store.find(&ids[0]).await.unwrap().unwrap();
     assert_eq!((row.sid, row.user_id), (store.sid(&ids[0]), Some(1)));
@@ -148,8 +138,8 @@ async fn find_reads_the_row_and_touches_nothing(db: DatabaseConnection) {
     assert_eq!(store.find(&ids[0]).await.unwrap(), None);
 }
 
-async fn revoke_ends_what_the_condition_holds_for(db: DatabaseConnection) {
-    let (store, _, ids) = five(db).await;
+async fn revoke_deletes_the_sessions_that_match_the_condition(db: DatabaseConnection) {
+    let (store, _, ids) = store_with_five_sessions(db).await;
     assert_eq!(store.revoke(Column::UserId.eq(1)).await.unwrap(), 3);
     assert_eq!(store.revoke(Column::UserId.eq(1)).await.unwrap(), 0);
     assert!(store.load(&ids[0]).await.unwrap().is_none());
@@ -161,18 +151,17 @@ async fn revoke_ends_what_the_condition_holds_for(db: DatabaseConnection) {
     assert_eq!(store.count().await.unwrap(), 0);
 }
 
-async fn revoke_others_keeps_one(db: DatabaseConnection) {
-    let (store, _, ids) = five(db).await;
+async fn revoke_others_keeps_the_given_session(db: DatabaseConnection) {
+    let (store, clock, ids) = store_with_five_sessions(db).await;
     let either = Condition::any()
         .add(Column::UserId.eq(1))
         .add(Column::UserId.eq(2));
     assert_eq!(store.revoke_others(either, &ids[1]).await.unwrap(), 3);
-    for (id, is_live) in ids.iter().zip([false, true, false, false, true]) {
-        assert_eq!(store.load(id).await.unwrap().is_some(), is_live);
+    for (id, is_active) in ids.iter().zip([false, true, false, false, true]) {
+        assert_eq!(store.load(id).await.unwrap().is_some(), is_active);
     }
     let plain = store.with_plain_sid();
-    let mut session = record(time::OffsetDateTime::now_utc(), [("user_id", json!(1))]);
-    plain.create(&mut session).await.unwrap();
+    let session = new_session(&plain, clock.now(), [("user_id", json!(1))]).await;
     assert_eq!(
         plain
             .revoke_others(Column::UserId.eq(1), &session.id)
@@ -183,8 +172,8 @@ async fn revoke_others_keeps_one(db: DatabaseConnection) {
     assert!(plain.load(&session.id).await.unwrap().is_some());
 }
 
-async fn clear_ends_every_session(db: DatabaseConnection) {
-    let (store, _, _) = five(db).await;
+async fn delete_all_deletes_every_session(db: DatabaseConnection) {
+    let (store, _, _) = store_with_five_sessions(db).await;
     assert_eq!(store.count().await.unwrap(), 5);
     assert_eq!(store.delete_all().await.unwrap(), 5);
     assert_eq!(store.count().await.unwrap(), 0);

@@ -4,18 +4,22 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
-use sea_orm::{ColumnTrait, Condition, DatabaseConnection, QueryFilter, QueryOrder, QuerySelect};
-use tests::{Clock, Visitor, entity, on_every_database, store};
+use sea_orm::DatabaseConnection;
+use tests::{Clock, Visitor, entity, on_every_database, session_routes, store};
 use time::Duration;
 use tower_sessions::Session;
 
 on_every_database!(
-    one_session_per_user_the_newest_wins,
-    at_most_so_many_sessions_per_user_those_used_last_stay,
-    two_sign_ins_at_once_never_leave_more_than_the_limit,
-    a_changed_password_signs_out_everywhere_else,
-    one_session_of_a_list_is_ended_by_its_user_alone,
-    operators_see_who_is_signed_in_with_how_many_sessions,
+    a_sign_in_ends_the_other_sessions_of_the_user,
+    a_sign_in_beyond_the_limit_ends_the_sessions_used_least_recently,
+    concurrent_sign_ins_never_exceed_the_limit,
+    a_password_change_signs_out_all_other_sessions,
+    a_listed_session_can_be_ended_only_by_its_user,
+    operators_see_the_number_of_sessions_per_user,
+    only_a_signed_in_visitor_is_a_user,
+    a_flash_message_is_shown_once,
+    a_page_without_a_flash_message_saves_nothing,
+    a_form_is_valid_only_with_the_token_of_its_session,
 );
 
 entity!(session {
@@ -27,124 +31,93 @@ entity!(session {
     pub last_seen: TimeDateTimeWithTimeZone,
 });
 
-use session::{Column, Store};
+/// Includes the code of recipes as the guide has it.
+macro_rules! recipes {
+    ($($name:ident)*) => {
+        $(mod $name {
+            #[allow(unused_imports)]
+            use super::session;
+            include!(concat!("recipes/", stringify!($name), ".rs"));
+        })*
 
-type AnyError = Box<dyn std::error::Error + Send + Sync>;
-
-async fn sign_in(session: &Session, user_id: i32) -> Result<(), AnyError> {
-    session.cycle_id().await?;
-    session.insert("user_id", user_id).await?;
-    session.save().await?;
-    Ok(())
+        #[test]
+        fn the_guide_has_the_code_that_is_tested() {
+            let guide = include_str!("../../../session-store/docs/recipes.md");
+            $(
+                let code = include_str!(concat!("recipes/", stringify!($name), ".rs"));
+                assert!(guide.contains(code), stringify!($name));
+            )*
+            let blocks = guide.matches("\n```\n").count() / 2;
+            let tested = [$(stringify!($name)),*].len();
+            assert_eq!(blocks, tested, "the guide has a recipe that is not tested");
+        }
+    };
 }
 
-async fn sign_in_alone(store: &Store, session: &Session, user_id: i32) -> Result<(), AnyError> {
-    sign_in(session, user_id).await?;
-    if let Some(id) = session.id() {
-        store.revoke_others(Column::UserId.eq(user_id), &id).await?;
-    }
-    Ok(())
+recipes!(one_session limit password_change revoke_one overview user flash csrf shutdown);
+
+use session::Store;
+
+/// Defines a handler that calls a recipe with the store, the session and a user id.
+macro_rules! handler {
+    ($recipe:path) => {
+        get(
+            async |State(store): State<Store>, session: Session, Path(user): Path<i32>| {
+                let result = $recipe(&store, &session, user).await;
+                result.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+            },
+        )
+    };
 }
 
-const AT_MOST: usize = 3;
-
-async fn sign_in_among_few(store: &Store, session: &Session, user_id: i32) -> Result<(), AnyError> {
-    sign_in(session, user_id).await?;
-    let this_one = session.id().map(|id| store.sid(&id));
-    let others: Vec<String> = store
-        .active()
-        .filter(Column::UserId.eq(user_id))
-        .filter(Column::Sid.is_not_in(this_one))
-        .order_by_desc(Column::LastSeen)
-        .select_only()
-        .column(Column::Sid)
-        .into_tuple()
-        .all(store.db())
-        .await?;
-    let surplus = others.into_iter().skip(AT_MOST - 1);
-    store.revoke(Column::Sid.is_in(surplus)).await?;
-    Ok(())
-}
-
-async fn password_changed(store: &Store, session: &Session, user_id: i32) -> Result<(), AnyError> {
-    session.cycle_id().await?;
-    session.save().await?;
-    if let Some(id) = session.id() {
-        store.revoke_others(Column::UserId.eq(user_id), &id).await?;
-    }
-    Ok(())
-}
-
-async fn end_one(store: &Store, user_id: i32, sid: &str) -> Result<bool, AnyError> {
-    let mine = Condition::all()
-        .add(Column::UserId.eq(user_id))
-        .add(Column::Sid.eq(sid));
-    Ok(store.revoke(mine).await? > 0)
-}
-
-async fn signed_in(store: &Store) -> Result<Vec<(i32, i64)>, AnyError> {
-    Ok(store
-        .active()
-        .filter(Column::UserId.is_not_null())
-        .select_only()
-        .column(Column::UserId)
-        .column_as(Column::Sid.count(), "sessions")
-        .group_by(Column::UserId)
-        .order_by_desc(Column::Sid.count())
-        .order_by_asc(Column::UserId)
-        .into_tuple()
-        .all(store.db())
-        .await?)
-}
-
-fn status(done: Result<(), AnyError>) -> StatusCode {
-    done.map_or(StatusCode::INTERNAL_SERVER_ERROR, |()| StatusCode::OK)
+async fn sign_in(session: Session, Path(user_id): Path<i32>) {
+    session.cycle_id().await.unwrap();
+    session.insert("user_id", user_id).await.unwrap();
+    session.save().await.unwrap();
 }
 
 fn site(store: &Store) -> Router {
-    Router::new()
+    session_routes()
+        .route("/sign-in/{user}", get(sign_in))
+        .route("/sign-in-alone/{user}", handler!(one_session::sign_in))
+        .route("/sign-in-limited/{user}", handler!(limit::sign_in))
         .route(
-            "/sign-in/{user}",
-            get(async |session: Session, Path(user): Path<i32>| {
-                status(sign_in(&session, user).await)
+            "/password-changed/{user}",
+            handler!(password_change::password_changed),
+        )
+        .route(
+            "/me",
+            get(async |user::UserId(user_id): user::UserId| user_id.to_string()),
+        )
+        .route(
+            "/flash/{message}",
+            get(async |session: Session, Path(message): Path<String>| {
+                flash::set_flash(&session, &message).await.unwrap();
             }),
         )
         .route(
-            "/sign-in-alone/{user}",
-            get(
-                async |State(store): State<Store>, session: Session, Path(user): Path<i32>| {
-                    status(sign_in_alone(&store, &session, user).await)
-                },
-            ),
-        )
-        .route(
-            "/sign-in-among-few/{user}",
-            get(
-                async |State(store): State<Store>, session: Session, Path(user): Path<i32>| {
-                    status(sign_in_among_few(&store, &session, user).await)
-                },
-            ),
-        )
-        .route(
-            "/password-changed/{user}",
-            get(
-                async |State(store): State<Store>, session: Session, Path(user): Path<i32>| {
-                    status(password_changed(&store, &session, user).await)
-                },
-            ),
-        )
-        .route(
-            "/user",
+            "/flash",
             get(async |session: Session| {
-                let user: Option<i32> = session.get("user_id").await.unwrap();
-                user.map_or_else(String::new, |user| user.to_string())
+                let message = flash::take_flash(&session).await.unwrap();
+                message.unwrap_or_else(|| "nothing".to_owned())
+            }),
+        )
+        .route(
+            "/form",
+            get(async |session: Session| csrf::csrf_token(&session).await.unwrap()),
+        )
+        .route(
+            "/submit/{token}",
+            get(async |session: Session, Path(token): Path<String>| {
+                let is_valid = csrf::is_csrf_token(&session, &token).await.unwrap();
+                is_valid.to_string()
             }),
         )
         .layer(store.layer())
         .with_state(store.clone())
 }
 
-async fn open(db: DatabaseConnection) -> (Store, Clock, Router) {
+async fn store_and_site(db: DatabaseConnection) -> (Store, Clock, Router) {
     let (store, clock) = store::<session::Model>(db).await;
     let store = store
         .with_idle_timeout(Duration::days(14))
@@ -153,7 +126,7 @@ async fn open(db: DatabaseConnection) -> (Store, Clock, Router) {
     (store, clock, site)
 }
 
-/// Visitors who have come by this path, a second apart.
+/// Lets visitors request this path, one second apart.
 async fn visitors(site: &Router, clock: &Clock, path: &str, count: usize) -> Vec<Visitor> {
     let mut visitors = vec![Visitor::new(site); count];
     for visitor in &mut visitors {
@@ -166,79 +139,148 @@ async fn visitors(site: &Router, clock: &Clock, path: &str, count: usize) -> Vec
 async fn users(visitors: &mut [Visitor]) -> Vec<String> {
     let mut users = Vec::new();
     for visitor in visitors {
-        users.push(visitor.ok("/user").await);
+        users.push(visitor.ok("/get/user_id").await);
     }
     users
 }
 
-async fn one_session_per_user_the_newest_wins(db: DatabaseConnection) {
-    let (store, clock, site) = open(db).await;
+async fn a_sign_in_ends_the_other_sessions_of_the_user(db: DatabaseConnection) {
+    let (store, clock, site) = store_and_site(db).await;
     let mut others = visitors(&site, &clock, "/sign-in-alone/8", 1).await;
     let mut visitors = visitors(&site, &clock, "/sign-in-alone/7", 3).await;
-    assert_eq!(users(&mut visitors).await, ["", "", "7"]);
+    assert_eq!(users(&mut visitors).await, ["nothing", "nothing", "7"]);
     assert_eq!(users(&mut others).await, ["8"]);
     assert_eq!(store.count().await.unwrap(), 2);
 }
 
-async fn at_most_so_many_sessions_per_user_those_used_last_stay(db: DatabaseConnection) {
-    let (store, clock, site) = open(db).await;
-    let mut others = visitors(&site, &clock, "/sign-in-among-few/8", 1).await;
-    let mut first = visitors(&site, &clock, "/sign-in-among-few/7", AT_MOST).await;
+async fn a_sign_in_beyond_the_limit_ends_the_sessions_used_least_recently(db: DatabaseConnection) {
+    let (store, clock, site) = store_and_site(db).await;
+    let mut others = visitors(&site, &clock, "/sign-in-limited/8", 1).await;
+    let mut first = visitors(&site, &clock, "/sign-in-limited/7", limit::LIMIT).await;
     clock.advance(Duration::SECOND);
-    first[0].ok("/user").await;
-    let mut second = visitors(&site, &clock, "/sign-in-among-few/7", 2).await;
-    assert_eq!(users(&mut first).await, ["7", "", ""]);
+    first[0].ok("/get/user_id").await;
+    let mut second = visitors(&site, &clock, "/sign-in-limited/7", 2).await;
+    assert_eq!(
+        users(&mut first).await,
+        ["7", "nothing", "nothing", "7", "7"]
+    );
     assert_eq!(users(&mut second).await, ["7", "7"]);
     assert_eq!(users(&mut others).await, ["8"]);
-    assert_eq!(store.count().await.unwrap(), 4);
+    assert_eq!(store.count().await.unwrap(), limit::LIMIT as u64 + 1);
 }
 
-async fn two_sign_ins_at_once_never_leave_more_than_the_limit(db: DatabaseConnection) {
-    let (store, clock, site) = open(db).await;
+async fn concurrent_sign_ins_never_exceed_the_limit(db: DatabaseConnection) {
+    let (store, clock, site) = store_and_site(db).await;
     for (path, limit) in [
         ("/sign-in-alone/7", 1),
-        ("/sign-in-among-few/7", AT_MOST as u64),
+        ("/sign-in-limited/7", limit::LIMIT as u64),
     ] {
-        visitors(&site, &clock, "/sign-in/7", AT_MOST).await;
-        let at_once: Vec<_> = (0..4)
+        visitors(&site, &clock, "/sign-in/7", limit::LIMIT).await;
+        let concurrent: Vec<_> = (0..4)
             .map(|_| {
                 let mut visitor = Visitor::new(&site);
                 tokio::spawn(async move { visitor.get(path).await.status })
             })
             .collect();
-        for visit in at_once {
-            visit.await.unwrap();
+        for sign_in in concurrent {
+            sign_in.await.unwrap();
         }
         assert!(store.count().await.unwrap() <= limit, "{path}");
     }
 }
 
-async fn a_changed_password_signs_out_everywhere_else(db: DatabaseConnection) {
-    let (store, clock, site) = open(db).await;
+async fn a_password_change_signs_out_all_other_sessions(db: DatabaseConnection) {
+    let (store, clock, site) = store_and_site(db).await;
     let mut visitors = visitors(&site, &clock, "/sign-in/7", 3).await;
     let before = visitors[1].id();
     visitors[1].ok("/password-changed/7").await;
     assert_ne!(visitors[1].id(), before);
-    assert_eq!(users(&mut visitors).await, ["", "7", ""]);
+    assert_eq!(users(&mut visitors).await, ["nothing", "7", "nothing"]);
     assert_eq!(store.count().await.unwrap(), 1);
 }
 
-async fn one_session_of_a_list_is_ended_by_its_user_alone(db: DatabaseConnection) {
-    let (store, clock, site) = open(db).await;
+async fn a_listed_session_can_be_ended_only_by_its_user(db: DatabaseConnection) {
+    let (store, clock, site) = store_and_site(db).await;
     let mut visitors = visitors(&site, &clock, "/sign-in/7", 2).await;
     let sid = store.sid(&visitors[0].id());
-    assert!(!end_one(&store, 8, &sid).await.unwrap());
-    assert!(end_one(&store, 7, &sid).await.unwrap());
-    assert!(!end_one(&store, 7, &sid).await.unwrap());
-    assert_eq!(users(&mut visitors).await, ["", "7"]);
+    assert!(!revoke_one::revoke_one(&store, 8, &sid).await.unwrap());
+    assert!(revoke_one::revoke_one(&store, 7, &sid).await.unwrap());
+    assert!(!revoke_one::revoke_one(&store, 7, &sid).await.unwrap());
+    assert_eq!(users(&mut visitors).await, ["nothing", "7"]);
 }
 
-async fn operators_see_who_is_signed_in_with_how_many_sessions(db: DatabaseConnection) {
-    let (store, clock, site) = open(db).await;
+async fn operators_see_the_number_of_sessions_per_user(db: DatabaseConnection) {
+    let (store, clock, site) = store_and_site(db).await;
     for (path, count) in [("/sign-in/7", 1), ("/sign-in/8", 3), ("/sign-in/9", 1)] {
         visitors(&site, &clock, path, count).await;
     }
-    assert_eq!(signed_in(&store).await.unwrap(), [(8, 3), (7, 1), (9, 1)]);
+    assert_eq!(
+        overview::signed_in(&store).await.unwrap(),
+        [(8, 3), (7, 1), (9, 1)]
+    );
     clock.advance(Duration::days(15));
-    assert_eq!(signed_in(&store).await.unwrap(), []);
+    assert_eq!(overview::signed_in(&store).await.unwrap(), []);
+}
+
+async fn only_a_signed_in_visitor_is_a_user(db: DatabaseConnection) {
+    let (_, _, site) = store_and_site(db).await;
+    let mut visitor = Visitor::new(&site);
+    assert_eq!(visitor.get("/me").await.status, StatusCode::UNAUTHORIZED);
+    visitor.ok("/sign-in/7").await;
+    assert_eq!(visitor.ok("/me").await, "7");
+    visitor.ok("/flush").await;
+    assert_eq!(visitor.get("/me").await.status, StatusCode::UNAUTHORIZED);
+}
+
+async fn a_flash_message_is_shown_once(db: DatabaseConnection) {
+    let (_, _, site) = store_and_site(db).await;
+    let mut visitor = Visitor::new(&site);
+    visitor.ok("/sign-in/7").await;
+    visitor.ok("/flash/saved").await;
+    assert_eq!(visitor.ok("/flash").await, "saved");
+    assert_eq!(visitor.ok("/flash").await, "nothing");
+    assert_eq!(visitor.ok("/me").await, "7");
+}
+
+async fn a_page_without_a_flash_message_saves_nothing(db: DatabaseConnection) {
+    let (store, clock, site) = store_and_site(db).await;
+    // A save would move `last_seen`, and without an idle timeout a load does not.
+    let store = store.with_idle_timeout(Duration::ZERO);
+    let site_without_touch = self::site(&store);
+    let mut visitor = Visitor::new(&site);
+    visitor.ok("/sign-in/7").await;
+    let id = visitor.id();
+    let before = store.find(&id).await.unwrap();
+    clock.advance(Duration::HOUR);
+    let mut visitor = Visitor::with_cookie(&site_without_touch, &id.to_string());
+    assert_eq!(visitor.ok("/flash").await, "nothing");
+    assert_eq!(store.find(&id).await.unwrap(), before);
+}
+
+async fn a_form_is_valid_only_with_the_token_of_its_session(db: DatabaseConnection) {
+    let (_, _, site) = store_and_site(db).await;
+    let [mut visitor, mut other] = [Visitor::new(&site), Visitor::new(&site)];
+    let token = visitor.ok("/form").await;
+    assert_eq!(visitor.ok("/form").await, token);
+    let submit = format!("/submit/{token}");
+    assert_eq!(visitor.ok(&submit).await, "true");
+    assert_eq!(visitor.ok("/submit/made-up").await, "false");
+    // A visitor without a token, and one with another.
+    assert_eq!(other.ok(&submit).await, "false");
+    assert_eq!(other.ok("/submit/made-up").await, "false");
+    other.ok("/form").await;
+    assert_eq!(other.ok(&submit).await, "false");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn sigterm_completes_the_shutdown() {
+    let shutdown = tokio::spawn(shutdown::shutdown());
+    // The handler is installed when the future is first polled.
+    tokio::task::yield_now().await;
+    assert!(!shutdown.is_finished());
+    let pid = std::process::id().to_string();
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.args(["-TERM", &pid]).status().unwrap().success());
+    shutdown.await.unwrap();
 }

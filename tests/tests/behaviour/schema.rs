@@ -1,4 +1,4 @@
-//! Creating the table, and the statements for a migration.
+//! `create_table`, and the statements for migrations.
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryResult, Statement,
@@ -7,22 +7,22 @@ use serde_json::json;
 use session_store::{DefaultStore, SeaOrmStore, SessionModel, express_session};
 use tests::database::execute;
 use tests::kinds::json_and_offset::Model;
-use tests::{Clock, entity, on_every_database, on_every_database_and_kind, record};
+use tests::{Clock, entity, new_session, on_every_database, on_every_database_and_kind, record};
 use time::Duration;
 use tower_sessions::SessionStore;
 
 on_every_database_and_kind!(
     create_table_is_idempotent,
-    create_table_from_many_processes_at_once_is_fine,
-    the_statements_make_the_table_in_a_migration,
+    create_table_may_run_concurrently,
+    the_statements_create_the_table_in_a_migration,
 );
 
 on_every_database!(
-    the_default_entity_is_a_table_of_its_own,
-    create_table_makes_the_index_that_pruning_needs,
-    create_table_adds_a_missing_index_to_a_table_that_is_there,
-    create_table_makes_an_index_for_each_column_that_asks_for_one,
-    a_table_that_is_partitioned_by_the_sid_is_as_any_other,
+    the_default_store_writes_to_the_table_of_the_default_entity,
+    create_table_creates_the_index_that_pruning_needs,
+    create_table_adds_a_missing_index_to_an_existing_table,
+    create_table_creates_one_index_for_each_index_attribute,
+    a_table_partitioned_by_the_sid_works_like_any_other,
 );
 
 async fn create_table_is_idempotent<M: SessionModel>(db: DatabaseConnection) {
@@ -36,7 +36,7 @@ async fn create_table_is_idempotent<M: SessionModel>(db: DatabaseConnection) {
     assert_eq!(store.count().await.unwrap(), 1);
 }
 
-async fn create_table_from_many_processes_at_once_is_fine<M: SessionModel>(db: DatabaseConnection) {
+async fn create_table_may_run_concurrently<M: SessionModel>(db: DatabaseConnection) {
     let store = SeaOrmStore::<M>::new(db);
     let tasks: Vec<_> = (0..6)
         .map(|_| {
@@ -50,7 +50,7 @@ async fn create_table_from_many_processes_at_once_is_fine<M: SessionModel>(db: D
     assert_eq!(store.count().await.unwrap(), 0);
 }
 
-async fn the_statements_make_the_table_in_a_migration<M: SessionModel>(db: DatabaseConnection) {
+async fn the_statements_create_the_table_in_a_migration<M: SessionModel>(db: DatabaseConnection) {
     let store = SeaOrmStore::<M>::new(db);
     store.db().execute(&store.table()).await.unwrap();
     for index in store.indexes() {
@@ -60,16 +60,15 @@ async fn the_statements_make_the_table_in_a_migration<M: SessionModel>(db: Datab
         .create(&mut record(Clock::new().now(), []))
         .await
         .unwrap();
-    // They made what `create_table` would have.
+    // Nothing is left to create.
     store.create_table().await.unwrap();
     assert_eq!(store.count().await.unwrap(), 1);
 }
 
-async fn the_default_entity_is_a_table_of_its_own(db: DatabaseConnection) {
+async fn the_default_store_writes_to_the_table_of_the_default_entity(db: DatabaseConnection) {
     let store = DefaultStore::new(db);
     store.create_table().await.unwrap();
-    let mut session = record(Clock::new().now(), [("n", 1.into())]);
-    store.create(&mut session).await.unwrap();
+    let session = new_session(&store, Clock::new().now(), [("n", 1.into())]).await;
     let row = express_session::Entity::find_by_id(store.sid(&session.id))
         .one(store.db())
         .await
@@ -86,14 +85,14 @@ entity!(indexed in "indexed" {
     pub user_id: Option<i32>,
     #[session(created_at, index)]
     pub created_at: TimeDateTimeWithTimeZone,
-    /// Asked for in both ways, made once.
+    /// Has both attributes, and gets one index.
     #[sea_orm(indexed, column_name = "tenant_name")]
     #[session(key = "tenant", index)]
     pub tenant: Option<String>,
     pub device: Option<String>,
 });
 
-async fn create_table_makes_an_index_for_each_column_that_asks_for_one(db: DatabaseConnection) {
+async fn create_table_creates_one_index_for_each_index_attribute(db: DatabaseConnection) {
     let store = indexed::Store::new(db);
     for _ in 0..2 {
         store.create_table().await.unwrap();
@@ -106,7 +105,7 @@ async fn create_table_makes_an_index_for_each_column_that_asks_for_one(db: Datab
     }
 }
 
-/// How the indexes of all tables are defined, but for the primary key's.
+/// Returns the definitions of all indexes except that of the primary key.
 async fn indexes(db: &DatabaseConnection) -> Vec<String> {
     let backend = db.get_database_backend();
     let sql = match backend {
@@ -126,7 +125,7 @@ async fn indexes(db: &DatabaseConnection) -> Vec<String> {
     defs.filter(|def| !def.contains("sid")).collect()
 }
 
-async fn create_table_makes_the_index_that_pruning_needs(db: DatabaseConnection) {
+async fn create_table_creates_the_index_that_pruning_needs(db: DatabaseConnection) {
     let store = DefaultStore::new(db);
     store.create_table().await.unwrap();
     assert_eq!(indexes(store.db()).await.len(), 1);
@@ -134,7 +133,7 @@ async fn create_table_makes_the_index_that_pruning_needs(db: DatabaseConnection)
     assert_eq!(indexes(store.db()).await.len(), 1);
 }
 
-async fn create_table_adds_a_missing_index_to_a_table_that_is_there(db: DatabaseConnection) {
+async fn create_table_adds_a_missing_index_to_an_existing_table(db: DatabaseConnection) {
     let store = DefaultStore::new(db);
     store.db().execute(&store.table()).await.unwrap();
     assert!(indexes(store.db()).await.is_empty());
@@ -142,10 +141,10 @@ async fn create_table_adds_a_missing_index_to_a_table_that_is_there(db: Database
     assert_eq!(indexes(store.db()).await.len(), 1);
 }
 
-async fn a_table_that_is_partitioned_by_the_sid_is_as_any_other(db: DatabaseConnection) {
+async fn a_table_partitioned_by_the_sid_works_like_any_other(db: DatabaseConnection) {
     let backend = db.get_database_backend();
     let (partitioned, partitions): (_, &[&str]) = match backend {
-        DbBackend::Sqlite => return, // It has no partitions.
+        DbBackend::Sqlite => return, // Without partitions.
         DbBackend::MySql => (" PARTITION BY KEY (sid) PARTITIONS 4", &[]),
         _ => (
             " PARTITION BY HASH (sid)",

@@ -1,24 +1,23 @@
-//! What the table holds of an id, and that two ids never meet.
+//! The `sid` column: the hash of the id, or the id itself with `with_plain_sid`.
 
 use sea_orm::{DatabaseConnection, DbBackend, EntityTrait};
 use serde_json::json;
 use tests::database::execute;
 use tests::kinds::json_and_offset::{Entity, Model};
-use tests::{on_every_database, record, store};
+use tests::{new_session, on_every_database, record, store};
 use tower_sessions::SessionStore;
 use tower_sessions::session::Id;
 
 on_every_database!(
     the_table_holds_the_hash_of_the_id,
     a_plain_sid_is_the_id_itself,
-    two_plain_ids_that_differ_in_case_alone_never_meet,
-    neither_debug_output_nor_an_error_names_an_id,
+    plain_ids_that_differ_only_in_case_are_different_sessions,
+    neither_debug_output_nor_an_error_contains_an_id,
 );
 
 async fn the_table_holds_the_hash_of_the_id(db: DatabaseConnection) {
     let (store, clock) = store::<Model>(db).await;
-    let mut session = record(clock.now(), []);
-    store.create(&mut session).await.unwrap();
+    let session = new_session(&store, clock.now(), []).await;
     let sid = Entity::find().one(store.db()).await.unwrap().unwrap().sid;
     assert_eq!(sid, store.sid(&session.id));
     assert_eq!(sid.len(), 64);
@@ -27,15 +26,14 @@ async fn the_table_holds_the_hash_of_the_id(db: DatabaseConnection) {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     );
     assert!(!sid.contains(&session.id.to_string()));
-    // Whoever reads the table cannot use what is in it as a cookie.
+    // A reader of the table cannot use the hash as a cookie.
     assert!(sid.parse::<Id>().is_err());
 }
 
 async fn a_plain_sid_is_the_id_itself(db: DatabaseConnection) {
     let (store, clock) = store::<Model>(db).await;
     let plain = store.clone().with_plain_sid();
-    let mut session = record(clock.now(), [("n", json!(1))]);
-    plain.create(&mut session).await.unwrap();
+    let mut session = new_session(&plain, clock.now(), [("n", json!(1))]).await;
     assert_eq!(plain.sid(&session.id), session.id.to_string());
     let row = Entity::find().one(plain.db()).await.unwrap().unwrap();
     assert_eq!(row.sid, session.id.to_string());
@@ -55,9 +53,9 @@ async fn a_plain_sid_is_the_id_itself(db: DatabaseConnection) {
     assert_eq!(plain.load(&session.id).await.unwrap(), None);
 }
 
-async fn two_plain_ids_that_differ_in_case_alone_never_meet(db: DatabaseConnection) {
+async fn plain_ids_that_differ_only_in_case_are_different_sessions(db: DatabaseConnection) {
     let (store, clock) = store::<Model>(db).await;
-    // What it has loaded before, by hashed ids, makes no difference.
+    // A load with a hashed id before makes no difference.
     assert_eq!(store.load(&Id::default()).await.unwrap(), None);
     let store = store
         .with_plain_sid()
@@ -68,7 +66,7 @@ async fn two_plain_ids_that_differ_in_case_alone_never_meet(db: DatabaseConnecti
     upper.id = "ABCDEFGHIJKLMNOPQRSTUA".parse().unwrap();
     store.create(&mut lower).await.unwrap();
 
-    // MariaDB's default collation takes them for one.
+    // MariaDB's default collation treats them as equal.
     assert_eq!(store.load(&upper.id).await.unwrap(), None);
     assert_eq!(store.find(&upper.id).await.unwrap(), None);
     assert!(store.save(&upper).await.is_err());
@@ -77,21 +75,20 @@ async fn two_plain_ids_that_differ_in_case_alone_never_meet(db: DatabaseConnecti
     let kept = store.find(&lower.id).await.unwrap().unwrap();
     assert_eq!(kept.sess, json!({"who": "lower"}));
 
-    // Whether the second keeps its id depends on the collation; that it has a row of its own not.
+    // The second session has a separate row; the collation decides whether it keeps its id.
     store.create(&mut upper).await.unwrap();
     let reader = store.with_idle_timeout(time::Duration::ZERO);
     assert_eq!(reader.load(&upper.id).await.unwrap(), Some(upper));
     assert_eq!(reader.load(&lower.id).await.unwrap(), Some(lower));
 }
 
-async fn neither_debug_output_nor_an_error_names_an_id(db: DatabaseConnection) {
+async fn neither_debug_output_nor_an_error_contains_an_id(db: DatabaseConnection) {
     let (store, clock) = store::<Model>(db).await;
     let store = store.with_idle_timeout(time::Duration::days(1));
-    let mut session = record(clock.now(), [("secret", json!("hunter2"))]);
-    store.create(&mut session).await.unwrap();
+    let session = new_session(&store, clock.now(), [("secret", json!("hunter2"))]).await;
     let mut texts = vec![format!("{store:?} {:?}", store.layer())];
     if store.db().get_database_backend() != DbBackend::Sqlite {
-        // PostgreSQL adds the row that a constraint refuses to its error.
+        // PostgreSQL adds the row to the error of a violated constraint.
         let check = format!(
             "ALTER TABLE session ADD CHECK (expire < '{}')",
             session.expiry_date.date() + time::Duration::days(1)

@@ -1,5 +1,4 @@
-//! The traits of tower-sessions 0.14, which axum-login 0.18 is built on: the same store, the same
-//! promises.
+//! The traits of tower-sessions 0.14, which axum-login 0.18 uses: the store keeps the same promises.
 
 use std::convert::Infallible;
 use std::task::{Context, Waker};
@@ -11,22 +10,22 @@ use axum_login::tower_sessions::session::{Id, Record};
 use axum_login::tower_sessions::session_store::{Error, ExpiredDeletion, SessionStore};
 use axum_login::tower_sessions::{Expiry, Session, SessionManagerLayer};
 use axum_login::{AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend, UserId};
-use sea_orm::{DatabaseConnection, EntityTrait};
+use sea_orm::DatabaseConnection;
 use serde_json::json;
 use tests::database::take_connections;
-use tests::{Clock, Visitor, entity, on_every_database};
-use time::Duration;
+use tests::{Clock, Visitor, entity, on_every_database, row_count, store};
+use time::{Duration, OffsetDateTime};
 
 on_every_database!(
-    a_session_of_0_14_comes_back_equal_and_is_one_of_today,
+    a_session_of_0_14_comes_back_equal_also_through_the_current_version,
     a_save_of_0_14_does_not_bring_back_a_deleted_session,
-    a_load_of_0_14_slides_the_session,
-    an_id_of_0_14_that_is_taken_is_replaced,
-    a_create_of_0_14_that_is_dropped_leaves_the_data_with_its_caller,
-    an_error_keeps_its_kind_in_0_14,
+    a_load_of_0_14_touches_the_session,
+    a_create_of_0_14_replaces_an_id_that_is_taken,
+    a_dropped_create_of_0_14_leaves_the_record_unchanged,
+    errors_of_0_14_keep_their_kind,
     delete_expired_of_0_14_prunes,
     axum_login_fills_the_user_id_column_by_a_pointer,
-    a_session_of_axum_login_is_ended_by_its_user_id,
+    a_session_of_axum_login_can_be_revoked_by_its_user_id,
 );
 
 entity!(session {
@@ -36,34 +35,33 @@ entity!(session {
     pub user_id: Option<i32>,
 });
 
-async fn open(db: DatabaseConnection, clock: &Clock) -> session::Store {
-    let store = session::Store::new(db)
-        .with_idle_timeout(Duration::HOUR)
-        .with_clock(clock.reader());
-    store.create_table().await.unwrap();
-    store
+async fn store_with_idle_timeout(db: DatabaseConnection) -> (session::Store, Clock) {
+    let (store, clock) = store::<session::Model>(db).await;
+    (store.with_idle_timeout(Duration::HOUR), clock)
 }
 
-fn record(clock: &Clock) -> Record {
+/// Returns a record of tower-sessions 0.14 that expires an hour after `now`.
+pub(crate) fn record(now: OffsetDateTime) -> Record {
     Record {
         id: Id::default(),
         data: [("n".to_owned(), json!({ "deep": [1, 2.5, null] }))].into(),
-        expiry_date: clock.now() + Duration::HOUR,
+        expiry_date: now + Duration::HOUR,
     }
 }
 
-async fn a_session_of_0_14_comes_back_equal_and_is_one_of_today(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let store = open(db, &clock).await;
-    let mut session = record(&clock);
+async fn a_session_of_0_14_comes_back_equal_also_through_the_current_version(
+    db: DatabaseConnection,
+) {
+    let (store, clock) = store_with_idle_timeout(db).await;
+    let mut session = record(clock.now());
     SessionStore::create(&store, &mut session).await.unwrap();
     session.data.insert("more".to_owned(), json!("words"));
     SessionStore::save(&store, &session).await.unwrap();
     let loaded = SessionStore::load(&store, &session.id).await.unwrap();
     assert_eq!(loaded, Some(session.clone()));
 
-    let today = session_store::Id(session.id.0);
-    let loaded = tower_sessions::SessionStore::load(&store, &today).await;
+    let id = session_store::Id(session.id.0);
+    let loaded = tower_sessions::SessionStore::load(&store, &id).await;
     assert_eq!(
         loaded.unwrap().map(|loaded| loaded.data),
         Some(session.data)
@@ -74,32 +72,29 @@ async fn a_session_of_0_14_comes_back_equal_and_is_one_of_today(db: DatabaseConn
 }
 
 async fn a_save_of_0_14_does_not_bring_back_a_deleted_session(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let store = open(db, &clock).await;
-    let mut session = record(&clock);
+    let (store, clock) = store_with_idle_timeout(db).await;
+    let mut session = record(clock.now());
     SessionStore::create(&store, &mut session).await.unwrap();
     SessionStore::delete(&store, &session.id).await.unwrap();
     SessionStore::save(&store, &session).await.unwrap_err();
     assert_eq!(store.count().await.unwrap(), 0);
 }
 
-async fn a_load_of_0_14_slides_the_session(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let store = open(db, &clock).await;
-    let mut session = record(&clock);
+async fn a_load_of_0_14_touches_the_session(db: DatabaseConnection) {
+    let (store, clock) = store_with_idle_timeout(db).await;
+    let mut session = record(clock.now());
     SessionStore::create(&store, &mut session).await.unwrap();
     clock.advance(Duration::minutes(40));
     let loaded = SessionStore::load(&store, &session.id).await.unwrap();
-    let end = clock.now() + Duration::HOUR;
-    assert_eq!(loaded.map(|loaded| loaded.expiry_date), Some(end));
+    let expiry = clock.now() + Duration::HOUR;
+    assert_eq!(loaded.map(|loaded| loaded.expiry_date), Some(expiry));
     clock.advance(Duration::minutes(59));
     assert_eq!(store.count().await.unwrap(), 1);
 }
 
-async fn an_id_of_0_14_that_is_taken_is_replaced(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let store = open(db, &clock).await;
-    let mut first = record(&clock);
+async fn a_create_of_0_14_replaces_an_id_that_is_taken(db: DatabaseConnection) {
+    let (store, clock) = store_with_idle_timeout(db).await;
+    let mut first = record(clock.now());
     SessionStore::create(&store, &mut first).await.unwrap();
     let mut second = first.clone();
     SessionStore::create(&store, &mut second).await.unwrap();
@@ -108,10 +103,9 @@ async fn an_id_of_0_14_that_is_taken_is_replaced(db: DatabaseConnection) {
     assert_eq!(loaded, Some(second));
 }
 
-async fn a_create_of_0_14_that_is_dropped_leaves_the_data_with_its_caller(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let store = open(db, &clock).await;
-    let mut session = record(&clock);
+async fn a_dropped_create_of_0_14_leaves_the_record_unchanged(db: DatabaseConnection) {
+    let (store, clock) = store_with_idle_timeout(db).await;
+    let mut session = record(clock.now());
     let before = session.clone();
     let _taken = take_connections(store.db()).await;
     let mut create = SessionStore::create(&store, &mut session);
@@ -123,29 +117,27 @@ async fn a_create_of_0_14_that_is_dropped_leaves_the_data_with_its_caller(db: Da
     assert_eq!(session, before);
 }
 
-async fn an_error_keeps_its_kind_in_0_14(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let store = open(db, &clock).await.with_max_bytes(10);
-    let mut session = record(&clock);
+async fn errors_of_0_14_keep_their_kind(db: DatabaseConnection) {
+    let (store, clock) = store_with_idle_timeout(db).await;
+    let store = store.with_max_bytes(10);
+    let mut session = record(clock.now());
     let large = SessionStore::create(&store, &mut session).await;
     assert!(matches!(large, Err(Error::Encode(message)) if message.contains("10 bytes")));
-    let gone = SessionStore::save(&store.with_max_bytes(1000), &session).await;
-    assert!(matches!(gone, Err(Error::Backend(message)) if message.contains("was deleted")));
+    let missing = SessionStore::save(&store.with_max_bytes(1000), &session).await;
+    assert!(matches!(missing, Err(Error::Backend(message)) if message.contains("was deleted")));
 }
 
 async fn delete_expired_of_0_14_prunes(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let store = open(db, &clock).await;
-    SessionStore::create(&store, &mut record(&clock))
+    let (store, clock) = store_with_idle_timeout(db).await;
+    SessionStore::create(&store, &mut record(clock.now()))
         .await
         .unwrap();
     clock.advance(Duration::HOUR);
-    SessionStore::create(&store, &mut record(&clock))
+    SessionStore::create(&store, &mut record(clock.now()))
         .await
         .unwrap();
     ExpiredDeletion::delete_expired(&store).await.unwrap();
-    let rows = session::Entity::find().all(store.db()).await.unwrap();
-    assert_eq!(rows.len(), 1);
+    assert_eq!(row_count(&store).await, 1);
 }
 
 #[derive(Clone, Debug)]
@@ -180,7 +172,7 @@ impl AuthnBackend for Users {
     }
 }
 
-/// An application as axum-login's readme has it.
+/// The application of axum-login's README.
 fn app(store: &session::Store) -> Router {
     let sessions =
         SessionManagerLayer::new(store.clone()).with_expiry(Expiry::OnInactivity(Duration::HOUR));
@@ -218,7 +210,7 @@ async fn user_ids(store: &session::Store) -> Vec<Option<i32>> {
 }
 
 async fn axum_login_fills_the_user_id_column_by_a_pointer(db: DatabaseConnection) {
-    let store = open(db, &Clock::new()).await;
+    let (store, _) = store_with_idle_timeout(db).await;
     let mut visitor = Visitor::new(&app(&store));
     visitor.ok("/cart").await;
     assert_eq!(user_ids(&store).await, [None]);
@@ -234,18 +226,18 @@ async fn axum_login_fills_the_user_id_column_by_a_pointer(db: DatabaseConnection
     assert_eq!(visitor.get("/user").await.status, StatusCode::UNAUTHORIZED);
 }
 
-async fn a_session_of_axum_login_is_ended_by_its_user_id(db: DatabaseConnection) {
+async fn a_session_of_axum_login_can_be_revoked_by_its_user_id(db: DatabaseConnection) {
     use sea_orm::ColumnTrait;
 
-    let store = open(db, &Clock::new()).await;
+    let (store, _) = store_with_idle_timeout(db).await;
     let app = app(&store);
     let (mut laptop, mut phone) = (Visitor::new(&app), Visitor::new(&app));
     for visitor in [&mut laptop, &mut phone] {
         visitor.ok("/login").await;
     }
     let of_user = session::Column::UserId.eq(7);
-    let ended = store.revoke_others(of_user, &laptop.id()).await.unwrap();
-    assert_eq!(ended, 1);
+    let revoked = store.revoke_others(of_user, &laptop.id()).await.unwrap();
+    assert_eq!(revoked, 1);
     assert_eq!(phone.get("/user").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(laptop.ok("/user").await, "7");
 }

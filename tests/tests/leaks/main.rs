@@ -1,17 +1,15 @@
-//! Neither an id, plain or hashed, nor a value of a session gets into a log, at any level, an error
-//! or `Debug` output: of this crate, tower-sessions, `SeaORM` or the database's driver.
+//! Logs at any level, errors and `Debug` output contain no id, hash of an id or session data. This
+//! includes the logs of tower-sessions, `SeaORM` and the database drivers.
 
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use axum::Router;
 use axum::routing::get;
 use sea_orm::{DatabaseConnection, DbBackend};
 use serde_json::json;
-use session_store::SeaOrmStore;
 use tests::database::execute;
-use tests::{Visitor, entity, on_every_database, record};
-use time::{Duration, OffsetDateTime};
+use tests::{Clock, Visitor, entity, on_every_database, record, session_routes, store};
+use time::Duration;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::{Session, SessionStore};
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -28,7 +26,7 @@ entity!(session {
     pub version: i64,
 });
 
-/// Every value of a session in this test has this in it.
+/// Every value of a session in this test contains this text.
 const SECRET: &str = "hunter2";
 
 #[derive(Clone, Default)]
@@ -51,8 +49,8 @@ impl Log {
     }
 }
 
-/// The log of the whole process: SQLite's driver logs from a thread of its own.
-fn everything_logged() -> &'static Log {
+/// Returns the log of the whole process, because SQLite's driver logs from another thread.
+fn process_log() -> &'static Log {
     static LOG: LazyLock<Log> = LazyLock::new(|| {
         let log = Log::default();
         let writer = log.clone();
@@ -68,14 +66,12 @@ fn everything_logged() -> &'static Log {
 }
 
 async fn nothing_secret_is_logged_at_any_level(db: DatabaseConnection) {
-    let log = everything_logged();
-    let store = SeaOrmStore::<session::Model>::new(db)
-        .with_idle_timeout(Duration::HOUR)
-        .with_max_bytes(1000);
-    store.create_table().await.unwrap();
-    let mut secrets = Vec::new();
-    requests(&store, &mut secrets).await;
-    faults(&store, &mut secrets, log).await;
+    let log = process_log();
+    let (store, clock) = store::<session::Model>(db).await;
+    let store = store.with_idle_timeout(Duration::HOUR).with_max_bytes(1000);
+    let mut ids = Vec::new();
+    send_requests(&store, &mut ids).await;
+    cause_errors(&store, &clock, &mut ids, log).await;
     writeln!(
         log.clone(),
         "{store:?} {:?} {:?}",
@@ -87,99 +83,85 @@ async fn nothing_secret_is_logged_at_any_level(db: DatabaseConnection) {
     let text = log.text();
     assert!(
         text.contains("UPDATE"),
-        "the statements are not in the log, so it proves nothing"
+        "the log has no statements, so the test proves nothing"
     );
     assert!(
         text.contains("failed to save session"),
-        "nor are tower-sessions' errors"
+        "the log has no errors of tower-sessions, so the test proves nothing"
     );
-    for id in secrets {
+    for id in ids {
         for secret in [id.to_string(), store.sid(&id), id.0.to_string()] {
             assert!(
                 !text.contains(&secret),
-                "an id is in the log: {}",
-                around(&text, &secret)
+                "the log has an id: {}",
+                line_with(&text, &secret)
             );
         }
     }
     assert!(
         !text.contains(SECRET),
-        "data is in the log: {}",
-        around(&text, SECRET)
+        "the log has session data: {}",
+        line_with(&text, SECRET)
     );
 }
 
-fn around<'a>(text: &'a str, found: &str) -> &'a str {
+fn line_with<'a>(text: &'a str, found: &str) -> &'a str {
     text.lines()
         .find(|line| line.contains(found))
         .unwrap_or_default()
 }
 
-/// What visitors do, well-behaved and not.
-async fn requests(store: &SeaOrmStore<session::Model>, secrets: &mut Vec<Id>) {
+/// Sends requests that succeed and that fail, and collects the ids.
+async fn send_requests(store: &session::Store, ids: &mut Vec<Id>) {
     let insert = |key: &'static str, value: serde_json::Value| {
         get(move |session: Session| async move { session.insert(key, value).await.unwrap() })
     };
-    let app = Router::new()
+    let app = session_routes()
         .route(
             "/email",
             insert("email", json!(format!("{SECRET}@example.com"))),
         )
         .route("/wrong-type", insert("age", json!({ "secret": SECRET })))
         .route("/too-large", insert("large", json!(SECRET.repeat(1000))))
-        .route(
-            "/read",
-            get(async |session: Session| {
-                session.get::<String>("email").await.unwrap();
-            }),
-        )
-        .route(
-            "/cycle",
-            get(async |session: Session| session.cycle_id().await.unwrap()),
-        )
-        .route(
-            "/flush",
-            get(async |session: Session| session.flush().await.unwrap()),
-        )
         .layer(store.layer());
     let mut visitor = Visitor::new(&app);
     for path in [
         "/email",
-        "/read",
+        "/get/email",
         "/wrong-type",
         "/too-large",
         "/cycle",
-        "/read",
+        "/get/email",
     ] {
         visitor.get(path).await;
-        secrets.push(visitor.id());
+        ids.push(visitor.id());
     }
-    // Another visitor with the same address: a unique column.
+    // A second visitor with the same address violates the unique column.
     let mut other = Visitor::new(&app);
     other.get("/email").await;
     let planted = Id::default();
     let mut planter = Visitor::with_cookie(&app, &planted.to_string());
-    planter.get("/read").await;
-    secrets.push(planted);
+    planter.get("/get/email").await;
+    ids.push(planted);
     visitor.get("/flush").await;
 }
 
-/// What goes wrong with the table.
-async fn faults(store: &SeaOrmStore<session::Model>, secrets: &mut Vec<Id>, log: &Log) {
+/// Writes the errors of a damaged table to the log, and collects the ids.
+async fn cause_errors(store: &session::Store, clock: &Clock, ids: &mut Vec<Id>, log: &Log) {
     let email = json!(format!("{SECRET}@example.org"));
-    let mut one: Record = record(OffsetDateTime::now_utc(), [("email", email)]);
-    secrets.push(one.id);
+    let mut one: Record = record(clock.now(), [("email", email)]);
+    ids.push(one.id);
     store.create(&mut one).await.unwrap();
-    let note = |error: &dyn std::fmt::Debug, text: String| {
+    let write = |error: &dyn std::fmt::Debug, text: String| {
         writeln!(log.clone(), "{error:?} {text}").unwrap();
     };
     let mut twin = one.clone();
     twin.id = Id::default();
-    secrets.push(twin.id);
+    ids.push(twin.id);
     let error = store.create(&mut twin).await.unwrap_err();
-    note(&error, error.to_string());
+    write(&error, error.to_string());
 
-    // In two halves, because the statement itself is logged.
+    // In two parts, because the statement is logged.
     let damaged = r#"'["hun' || 'ter2"]'"#;
     let damaged = match store.db().get_database_backend() {
         DbBackend::Postgres => format!("({damaged})::json"),
@@ -187,17 +169,17 @@ async fn faults(store: &SeaOrmStore<session::Model>, secrets: &mut Vec<Id>, log:
     };
     execute(store.db(), &format!("UPDATE session SET sess = {damaged}")).await;
     let error = store.load(&one.id).await.unwrap_err();
-    note(&error, error.to_string());
+    write(&error, error.to_string());
 
     if store.db().get_database_backend() != DbBackend::Sqlite {
-        // PostgreSQL adds the whole row to its error.
+        // PostgreSQL adds the row to the error of a violated constraint.
         store.delete_all().await.unwrap();
         let check = "ALTER TABLE session ADD CONSTRAINT young CHECK (age < 100)";
         execute(store.db(), check).await;
         twin.data.insert("age".into(), json!(200));
         let error = store.create(&mut twin).await.unwrap_err();
         assert!(error.to_string().contains("young"), "{error}");
-        note(&error, error.to_string());
+        write(&error, error.to_string());
     }
 
     execute(store.db(), "ALTER TABLE session RENAME COLUMN sess TO away").await;
@@ -206,9 +188,9 @@ async fn faults(store: &SeaOrmStore<session::Model>, secrets: &mut Vec<Id>, log:
         store.load(&one.id).await.unwrap_err(),
         store.create(&mut twin).await.unwrap_err(),
     ] {
-        note(&error, error.to_string());
+        write(&error, error.to_string());
     }
     let error = store.find(&one.id).await.unwrap_err();
-    note(&error, error.to_string());
+    write(&error, error.to_string());
     execute(store.db(), "ALTER TABLE session RENAME COLUMN away TO sess").await;
 }

@@ -1,16 +1,16 @@
-//! A column more, where sessions are, and where the database is new.
+//! Migrations that add a column, to a table with sessions and in a new database.
 
 use sea_orm::{DatabaseConnection, DbBackend, EntityName, EntityTrait};
 use sea_orm_migration::prelude::*;
 use serde_json::json;
-use tests::{Clock, entity, on_every_database, record};
+use tests::{Clock, entity, new_session, on_every_database};
 use time::Duration;
 use tower_sessions::SessionStore as _;
 
 use crate::table::table;
 
 entity!(
-    /// The entity as it is today.
+    /// The current entity.
     session {
         pub sess: Json,
         pub expire: TimeDateTimeWithTimeZone,
@@ -24,8 +24,8 @@ entity!(
 mod create_session {
     use super::*;
 
-    /// The entity as it was when this migration was written. It never changes again.
-    pub(super) mod then {
+    /// The entity at the time of this migration. It never changes.
+    pub(super) mod frozen {
         use sea_orm::entity::prelude::*;
         use session_store::SessionModel;
 
@@ -57,16 +57,16 @@ mod create_session {
         async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
             let backend = manager.get_database_backend();
             manager
-                .create_table(then::Store::table_for(backend))
+                .create_table(frozen::Store::table_for(backend))
                 .await?;
-            for index in then::Store::indexes_for(backend) {
+            for index in frozen::Store::indexes_for(backend) {
                 manager.create_index(index).await?;
             }
             Ok(())
         }
 
         async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-            let table = Table::drop().table(then::Entity.table_ref()).take();
+            let table = Table::drop().table(frozen::Entity.table_ref()).take();
             manager.drop_table(table).await
         }
     }
@@ -131,7 +131,7 @@ mod add_created_at {
             };
             let table = Table::alter().table("session").add_column(column).take();
             manager.alter_table(table).await?;
-            // The age of a session that is there counts from now.
+            // The age of existing sessions counts from now.
             let update = Query::update()
                 .table("session")
                 .value("created_at", Expr::current_timestamp())
@@ -162,45 +162,47 @@ impl MigratorTrait for Migrator {
 }
 
 on_every_database!(
-    a_new_database_and_an_old_one_get_the_table_of_todays_entity,
+    a_new_and_an_existing_database_get_the_table_of_the_current_entity,
     sessions_survive_a_new_column_and_fill_it_at_their_next_save,
-    sessions_that_are_there_get_an_age_and_so_outlive_an_absolute_life_that_is_new,
-    the_old_application_goes_on_while_the_column_is_there,
-    down_takes_the_column_away_and_sessions_stay,
-    a_first_migration_of_todays_entity_breaks_a_new_database,
+    existing_sessions_get_an_age_and_then_expire_at_the_absolute_timeout,
+    the_old_application_keeps_working_after_the_column_is_added,
+    down_removes_the_column_and_sessions_stay,
+    a_first_migration_made_from_the_current_entity_fails_on_a_new_database,
+    a_version_column_that_is_added_counts_from_zero,
 );
 
-/// What create_table makes of today's entity.
-async fn todays(db: &DatabaseConnection) -> Vec<String> {
+/// Returns the table that `create_table` creates for the current entity.
+async fn current_table(db: &DatabaseConnection) -> Vec<String> {
     session::Store::new(db.clone())
         .create_table()
         .await
         .unwrap();
-    let today = table(db, "session").await;
+    let current = table(db, "session").await;
     tests::database::execute(db, "DROP TABLE session").await;
-    today
+    current
 }
 
-async fn a_new_database_and_an_old_one_get_the_table_of_todays_entity(db: DatabaseConnection) {
-    let today = todays(&db).await;
+async fn a_new_and_an_existing_database_get_the_table_of_the_current_entity(
+    db: DatabaseConnection,
+) {
+    let current = current_table(&db).await;
     Migrator::up(&db, None).await.unwrap();
-    assert_eq!(table(&db, "session").await, today);
+    assert_eq!(table(&db, "session").await, current);
     Migrator::down(&db, None).await.unwrap();
     for _ in 0..3 {
         Migrator::up(&db, Some(1)).await.unwrap();
     }
-    assert_eq!(table(&db, "session").await, today);
+    assert_eq!(table(&db, "session").await, current);
     let store = session::Store::new(db.clone());
     store.health().await.unwrap();
     store.create_table().await.unwrap();
-    assert_eq!(table(&db, "session").await, today);
+    assert_eq!(table(&db, "session").await, current);
 }
 
 async fn sessions_survive_a_new_column_and_fill_it_at_their_next_save(db: DatabaseConnection) {
     Migrator::up(&db, Some(1)).await.unwrap();
-    let before = create_session::then::Store::new(db.clone());
-    let mut session = record(Clock::new().now(), [("user_id", json!(7))]);
-    before.create(&mut session).await.unwrap();
+    let before = create_session::frozen::Store::new(db.clone());
+    let session = new_session(&before, Clock::new().now(), [("user_id", json!(7))]).await;
 
     Migrator::up(&db, None).await.unwrap();
     let store = session::Store::new(db.clone());
@@ -213,14 +215,13 @@ async fn sessions_survive_a_new_column_and_fill_it_at_their_next_save(db: Databa
     assert_eq!(row.user_id, Some(7));
 }
 
-async fn sessions_that_are_there_get_an_age_and_so_outlive_an_absolute_life_that_is_new(
+async fn existing_sessions_get_an_age_and_then_expire_at_the_absolute_timeout(
     db: DatabaseConnection,
 ) {
     Migrator::up(&db, Some(2)).await.unwrap();
-    let before = create_session::then::Store::new(db.clone());
+    let before = create_session::frozen::Store::new(db.clone());
     let clock = Clock::new();
-    let mut session = record(clock.now(), []);
-    before.create(&mut session).await.unwrap();
+    let session = new_session(&before, clock.now(), []).await;
     Migrator::up(&db, None).await.unwrap();
     let store = session::Store::new(db.clone())
         .with_clock(clock.reader())
@@ -230,36 +231,34 @@ async fn sessions_that_are_there_get_an_age_and_so_outlive_an_absolute_life_that
     assert_eq!(store.load(&session.id).await.unwrap(), None);
 }
 
-async fn the_old_application_goes_on_while_the_column_is_there(db: DatabaseConnection) {
+async fn the_old_application_keeps_working_after_the_column_is_added(db: DatabaseConnection) {
     Migrator::up(&db, None).await.unwrap();
-    let old = create_session::then::Store::new(db.clone());
+    let old = create_session::frozen::Store::new(db.clone());
     let new = session::Store::new(db.clone());
-    let mut session = record(Clock::new().now(), [("user_id", json!(7))]);
-    old.create(&mut session).await.unwrap();
+    let mut session = new_session(&old, Clock::new().now(), [("user_id", json!(7))]).await;
     assert_eq!(new.load(&session.id).await.unwrap(), Some(session.clone()));
     new.save(&session).await.unwrap();
     session.data.insert("user_id".into(), json!(8));
     old.save(&session).await.unwrap();
     assert_eq!(new.load(&session.id).await.unwrap(), Some(session.clone()));
-    // What the old one does not know it leaves as it is.
+    // The old application does not write the column that it does not know.
     let row = new.find(&session.id).await.unwrap().unwrap();
     assert_eq!(row.user_id, Some(7));
 }
 
-async fn down_takes_the_column_away_and_sessions_stay(db: DatabaseConnection) {
+async fn down_removes_the_column_and_sessions_stay(db: DatabaseConnection) {
     Migrator::up(&db, None).await.unwrap();
     let store = session::Store::new(db.clone());
-    let mut session = record(Clock::new().now(), [("user_id", json!(7))]);
-    store.create(&mut session).await.unwrap();
+    let session = new_session(&store, Clock::new().now(), [("user_id", json!(7))]).await;
     Migrator::down(&db, Some(2)).await.unwrap();
-    let before = create_session::then::Store::new(db.clone());
+    let before = create_session::frozen::Store::new(db.clone());
     before.health().await.unwrap();
     assert_eq!(
         before.load(&session.id).await.unwrap(),
         Some(session.clone())
     );
     assert_eq!(
-        create_session::then::Entity::find()
+        create_session::frozen::Entity::find()
             .all(&db)
             .await
             .unwrap()
@@ -270,17 +269,17 @@ async fn down_takes_the_column_away_and_sessions_stay(db: DatabaseConnection) {
     assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
 }
 
-/// The trap: the first migration made of the entity that the application uses.
-struct FollowsTheEntity;
+/// A mistake: the first migration uses the current entity.
+struct CreateCurrentEntity;
 
-impl MigrationName for FollowsTheEntity {
+impl MigrationName for CreateCurrentEntity {
     fn name(&self) -> &'static str {
         "m20260101_000000_create_session"
     }
 }
 
 #[async_trait::async_trait]
-impl MigrationTrait for FollowsTheEntity {
+impl MigrationTrait for CreateCurrentEntity {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let backend = manager.get_database_backend();
         manager
@@ -289,18 +288,58 @@ impl MigrationTrait for FollowsTheEntity {
     }
 }
 
-struct TrappedMigrator;
+struct MistakenMigrator;
 
-impl MigratorTrait for TrappedMigrator {
+impl MigratorTrait for MistakenMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(FollowsTheEntity), Box::new(add_user_id::Migration)]
+        vec![
+            Box::new(CreateCurrentEntity),
+            Box::new(add_user_id::Migration),
+        ]
     }
 }
 
-async fn a_first_migration_of_todays_entity_breaks_a_new_database(db: DatabaseConnection) {
-    let error = TrappedMigrator::up(&db, None)
+async fn a_first_migration_made_from_the_current_entity_fails_on_a_new_database(
+    db: DatabaseConnection,
+) {
+    let error = MistakenMigrator::up(&db, None)
         .await
         .unwrap_err()
         .to_string();
     assert!(error.contains("user_id"), "{error}");
+}
+
+entity!(
+    /// The entity with a version, which the guide adds as a column with a default.
+    versioned {
+        pub sess: Json,
+        pub expire: TimeDateTimeWithTimeZone,
+        #[session(version)]
+        pub version: i64,
+    }
+);
+
+async fn a_version_column_that_is_added_counts_from_zero(db: DatabaseConnection) {
+    let clock = Clock::new();
+    let old = create_session::frozen::Store::new(db.clone());
+    old.create_table().await.unwrap();
+    let mut session = new_session(&old, clock.now(), [("n", json!(1))]).await;
+
+    let column = ColumnDef::new("version")
+        .big_integer()
+        .not_null()
+        .default(0)
+        .take();
+    let alter = Table::alter().table("session").add_column(column).take();
+    SchemaManager::new(&db).alter_table(alter).await.unwrap();
+
+    let store = versioned::Store::new(db);
+    store.health().await.unwrap();
+    let version = async || store.find(&session.id).await.unwrap().unwrap().version;
+    assert_eq!(version().await, 0);
+    store.save(&session).await.unwrap();
+    assert_eq!(version().await, 1);
+    // A process of the old version still creates sessions.
+    session = new_session(&old, clock.now(), []).await;
+    assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
 }

@@ -1,5 +1,5 @@
-//! Entities as sea-orm-cli 2.0 generates them from tables that are there, `generated/*.sql`, with as
-//! few edits as make them session stores; each is marked `Edited`.
+//! Entities that sea-orm-cli 2.0 has generated from the tables of `generated/*.sql`. The few edits
+//! that make them session models are marked `Edited`.
 //!
 //! ```sh
 //! sea-orm-cli generate entity --database-schema shop --with-prelude none \
@@ -7,7 +7,7 @@
 //!     --enum-extra-derives serde::Serialize,serde::Deserialize
 //! ```
 //!
-//! `blob_session` with `--date-time-crate time` too.
+//! `blob_session` also with `--date-time-crate time`.
 
 mod mysql;
 mod postgres;
@@ -16,37 +16,35 @@ mod sqlite;
 use sea_orm::{ColumnTrait, Condition, ConnectOptions, Database, DatabaseConnection};
 use serde_json::json;
 use session_store::{SeaOrmStore, SessionModel};
-use tests::database::{POSTGRES_URL, execute, server};
+use tests::database::{database_url, execute};
 use tests::{Clock, on_database, record};
 use time::Duration;
 use tower_sessions::SessionStore;
 
-use crate::table::texts;
-
 on_database!(
-    on_postgres, Postgres, (flavor = "multi_thread", worker_threads = 2) []
+    on_postgres, Postgres:
     an_entity_generated_from_a_postgresql_table_is_a_session_store,
-    an_enum_of_a_schema_outside_the_search_path_is_not_found
+    an_enum_of_a_schema_outside_the_search_path_is_not_found,
 );
 
 on_database!(
-    on_mariadb, MariaDb, (flavor = "multi_thread", worker_threads = 2) []
-    an_entity_generated_from_a_mysql_table_is_a_session_store
+    on_mariadb, MariaDb:
+    an_entity_generated_from_a_mysql_table_is_a_session_store,
 );
 
 on_database!(
-    on_sqlite, SqliteFile, (flavor = "multi_thread", worker_threads = 2) []
-    an_entity_generated_from_an_sqlite_table_is_a_session_store
+    on_sqlite, SqliteFile:
+    an_entity_generated_from_an_sqlite_table_is_a_session_store,
 );
 
-/// Creates, loads, saves, slides, finds and ends sessions in the table.
-async fn is_a_session_store<M: SessionModel>(db: &DatabaseConnection, staff: Condition) {
+/// Creates, loads, saves, touches, finds and revokes sessions in the table.
+async fn check_session_store<M: SessionModel>(db: &DatabaseConnection, staff: Condition) {
     let clock = Clock::new();
     let store = SeaOrmStore::<M>::new(db.clone())
         .with_clock(clock.reader())
         .with_idle_timeout(Duration::hours(1));
     store.health().await.unwrap();
-    // The table that is there stays as it is, and gets the index that pruning needs.
+    // This only adds the index that pruning needs.
     store.create_table().await.unwrap();
     assert!(store.has_expire_index().await.unwrap());
 
@@ -93,19 +91,19 @@ async fn an_entity_generated_from_a_postgresql_table_is_a_session_store(db: Data
     use postgres::{blob_session, web_session};
 
     execute(&db, include_str!("generated/postgres.sql")).await;
-    let db = searching(&db, "shop, public").await;
+    let db = with_search_path(&db, "shop, public").await;
     let staff = Condition::all()
         .add(web_session::Column::Kind.eq(Kind::Staff))
         .add(web_session::Column::UserId.eq(7))
         .add(web_session::Column::UserAgent.eq("a browser"))
         .add(web_session::Column::CreatedAt.is_not_null());
-    is_a_session_store::<web_session::Model>(&db, staff).await;
+    check_session_store::<web_session::Model>(&db, staff).await;
     let staff = Condition::all().add(blob_session::Column::Type.eq("staff"));
-    is_a_session_store::<blob_session::Model>(&db, staff).await;
+    check_session_store::<blob_session::Model>(&db, staff).await;
     db.close().await.unwrap();
 }
 
-/// SeaORM writes an enum with a cast to its name alone, without the schema.
+/// SeaORM casts an enum to its name without the schema.
 async fn an_enum_of_a_schema_outside_the_search_path_is_not_found(db: DatabaseConnection) {
     execute(&db, include_str!("generated/postgres.sql")).await;
     let store = SeaOrmStore::<postgres::web_session::Model>::new(db);
@@ -120,14 +118,9 @@ async fn an_enum_of_a_schema_outside_the_search_path_is_not_found(db: DatabaseCo
     );
 }
 
-/// The same database by a connection of its own that looks for names in these schemas.
-async fn searching(db: &DatabaseConnection, schemas: &str) -> DatabaseConnection {
-    let name = texts(db, "SELECT current_database()::text AS line")
-        .await
-        .remove(0);
-    let url = server(POSTGRES_URL).unwrap();
-    let (server, _) = url.rsplit_once('/').unwrap();
-    let mut options = ConnectOptions::new(format!("{server}/{name}"));
+/// Opens a second pool to the database, which looks for names in these schemas.
+async fn with_search_path(db: &DatabaseConnection, schemas: &str) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(database_url(db).await);
     options.set_schema_search_path(schemas);
     Database::connect(options).await.unwrap()
 }
@@ -142,9 +135,9 @@ async fn an_entity_generated_from_a_mysql_table_is_a_session_store(db: DatabaseC
         .add(web_session::Column::UserId.eq(7))
         .add(web_session::Column::UserAgent.eq("a browser"))
         .add(web_session::Column::CreatedAt.is_not_null());
-    is_a_session_store::<web_session::Model>(&db, staff).await;
+    check_session_store::<web_session::Model>(&db, staff).await;
     let staff = Condition::all().add(blob_session::Column::Type.eq("staff"));
-    is_a_session_store::<blob_session::Model>(&db, staff).await;
+    check_session_store::<blob_session::Model>(&db, staff).await;
 }
 
 async fn an_entity_generated_from_an_sqlite_table_is_a_session_store(db: DatabaseConnection) {
@@ -156,7 +149,7 @@ async fn an_entity_generated_from_an_sqlite_table_is_a_session_store(db: Databas
         .add(web_session::Column::UserId.eq(7))
         .add(web_session::Column::UserAgent.eq("a browser"))
         .add(web_session::Column::CreatedAt.is_not_null());
-    is_a_session_store::<web_session::Model>(&db, staff).await;
+    check_session_store::<web_session::Model>(&db, staff).await;
     let staff = Condition::all().add(blob_session::Column::Type.eq("staff"));
-    is_a_session_store::<blob_session::Model>(&db, staff).await;
+    check_session_store::<blob_session::Model>(&db, staff).await;
 }

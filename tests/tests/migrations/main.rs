@@ -1,4 +1,4 @@
-//! What `session-store/docs/migrations.md` says, on every database.
+//! The migrations of `session-store/docs/migrations.md`, on every database.
 
 mod column;
 mod generated;

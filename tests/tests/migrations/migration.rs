@@ -1,9 +1,9 @@
-//! The table by a migration of sea-orm-migration.
+//! A migration of sea-orm-migration that creates the table.
 
 use sea_orm::{DatabaseConnection, DbBackend, EntityName};
 use sea_orm_migration::prelude::*;
 use serde_json::json;
-use tests::{Clock, entity, on_every_database, record};
+use tests::{Clock, entity, new_session, on_every_database};
 use tower_sessions::SessionStore as _;
 
 use crate::table::table;
@@ -20,9 +20,9 @@ entity!(session {
 use session::{Entity, Store};
 
 on_every_database!(
-    a_migration_makes_the_table_that_create_table_makes,
+    a_migration_creates_the_table_that_create_table_creates,
     up_twice_changes_nothing_and_sessions_stay,
-    down_takes_the_table_away_and_up_brings_it_back,
+    down_drops_the_table_and_up_creates_it_again,
     a_migration_takes_over_from_create_table,
 );
 
@@ -59,7 +59,7 @@ impl MigratorTrait for Migrator {
     }
 }
 
-async fn a_migration_makes_the_table_that_create_table_makes(db: DatabaseConnection) {
+async fn a_migration_creates_the_table_that_create_table_creates(db: DatabaseConnection) {
     let store = Store::new(db.clone());
     Migrator::up(&db, None).await.unwrap();
     store.health().await.unwrap();
@@ -76,28 +76,26 @@ async fn up_twice_changes_nothing_and_sessions_stay(db: DatabaseConnection) {
     Migrator::up(&db, None).await.unwrap();
     let migrated = table(&db, "session").await;
     let store = Store::new(db.clone());
-    let mut session = record(Clock::new().now(), [("user_id", json!(7))]);
-    store.create(&mut session).await.unwrap();
+    let session = new_session(&store, Clock::new().now(), [("user_id", json!(7))]).await;
     Migrator::up(&db, None).await.unwrap();
     assert_eq!(table(&db, "session").await, migrated);
     assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
 }
 
-async fn down_takes_the_table_away_and_up_brings_it_back(db: DatabaseConnection) {
+async fn down_drops_the_table_and_up_creates_it_again(db: DatabaseConnection) {
     let store = Store::new(db.clone());
     for _ in 0..2 {
         Migrator::up(&db, None).await.unwrap();
         store.health().await.unwrap();
         assert_eq!(store.count().await.unwrap(), 0);
-        let mut session = record(Clock::new().now(), []);
-        store.create(&mut session).await.unwrap();
+        new_session(&store, Clock::new().now(), []).await;
         Migrator::down(&db, None).await.unwrap();
         assert_eq!(table(&db, "session").await, [""; 0]);
         store.health().await.unwrap_err();
     }
 }
 
-/// As [`CreateSession`], where the table may be there already.
+/// The same as [`CreateSession`] for a table that may exist.
 struct TakeOver;
 
 impl MigrationName for TakeOver {
@@ -132,15 +130,14 @@ impl MigratorTrait for TakeOverMigrator {
 async fn a_migration_takes_over_from_create_table(db: DatabaseConnection) {
     let store = Store::new(db.clone());
     store.create_table().await.unwrap();
-    let made = table(&db, "session").await;
-    let mut session = record(Clock::new().now(), [("user_id", json!(7))]);
-    store.create(&mut session).await.unwrap();
+    let created = table(&db, "session").await;
+    let session = new_session(&store, Clock::new().now(), [("user_id", json!(7))]).await;
     if db.get_database_backend() == DbBackend::MySql {
-        // It has no IF NOT EXISTS for an index.
+        // For MySQL, SeaORM writes no IF NOT EXISTS before an index.
         let error = Migrator::up(&db, None).await.unwrap_err().to_string();
         assert!(error.contains("Duplicate key name"), "{error}");
     }
     TakeOverMigrator::up(&db, None).await.unwrap();
-    assert_eq!(table(&db, "session").await, made);
+    assert_eq!(table(&db, "session").await, created);
     assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
 }

@@ -1,8 +1,6 @@
-//! The table of tower-sessions-sqlx-store 0.15, taken over. (`faults` has the same with that crate
-//! itself.)
+//! A store over the table of tower-sessions-sqlx-store 0.15. `tests/faults` tests the same with that
+//! crate.
 
-use axum::Router;
-use axum::routing::get;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, PaginatorTrait, QueryOrder,
     Statement,
@@ -10,21 +8,21 @@ use sea_orm::{
 use serde_json::json;
 use session_store::{SeaOrmStore, SessionModel};
 use tests::database::execute;
-use tests::{Clock, Visitor, entity, on_every_database};
+use tests::{Clock, Visitor, entity, on_every_database, session_routes};
 use time::{Duration, OffsetDateTime};
+use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
-use tower_sessions::{Session, SessionStore};
 
 on_every_database!(
     visitors_of_the_old_store_stay_signed_in,
-    what_is_written_is_what_the_old_store_reads,
-    a_session_that_slides_is_alive_to_the_old_store_too,
-    the_table_that_is_there_gets_the_index_that_pruning_needs,
-    a_row_that_is_no_record_is_an_error_that_quotes_nothing,
-    all_sessions_can_be_copied_to_a_table_of_ones_own,
+    the_old_store_can_read_what_is_written,
+    a_touched_session_is_active_for_the_old_store_too,
+    the_existing_table_gets_the_index_that_pruning_needs,
+    a_row_without_a_record_is_an_error_that_quotes_nothing,
+    all_sessions_can_be_copied_to_another_table,
 );
 
-/// A `sess` column that holds what tower-sessions-sqlx-store writes: the whole record.
+/// A `sess` column with the whole record, as tower-sessions-sqlx-store writes it.
 mod whole_record {
     use sea_orm::{DeriveValueType, Value};
     use session_store::{Data, SessColumn, SessionRef};
@@ -36,13 +34,13 @@ mod whole_record {
 
     impl SessColumn for WholeRecord {
         fn encode(session: &SessionRef<'_>) -> Result<Value, BoxError> {
-            // A tuple and a struct of the same fields are the same MessagePack.
+            // MessagePack encodes a tuple like a struct with the same fields.
             let record = (session.id, session.data, session.expiry_date);
             Ok(rmp_serde::to_vec(&record)?.into())
         }
 
         fn decode(self) -> Result<Data, BoxError> {
-            // The error is replaced: it can quote the data.
+            // The error of `rmp_serde` can quote the data.
             rmp_serde::from_slice::<tower_sessions::session::Record>(&self.0)
                 .map(|record| record.data)
                 .map_err(|_| "expected a record of tower-sessions".into())
@@ -53,7 +51,7 @@ mod whole_record {
 macro_rules! old_table {
     ($name:ident, $($table:tt)*) => {
         mod $name {
-            #![allow(dead_code)] // The derived `Store`: these tests name the model instead.
+            #![allow(dead_code)] // These tests do not use the derived `Store`.
 
             use super::whole_record::WholeRecord;
             use sea_orm::entity::prelude::*;
@@ -95,16 +93,16 @@ old_table!(
     schema_name = "tower_sessions",
     table_name = "session"
 );
-// Connected to the database `tower_sessions`, as which MySQL counts a schema.
+// The connection is to the database `tower_sessions`, because a schema of MySQL is a database.
 old_table!(old_mysql, table_name = "session");
 
-/// One of the three.
+/// A model of one of the three tables.
 trait OldTable: SessionModel {
     fn parts(self) -> (Vec<u8>, OffsetDateTime);
     fn id() -> session_store::Column<Self>;
 }
 
-/// What the old store's `migrate` sends.
+/// Returns the statements of the old store's `migrate`.
 fn old_migration(backend: DbBackend) -> &'static [&'static str] {
     match backend {
         DbBackend::Sqlite => &["create table if not exists tower_sessions
@@ -154,7 +152,7 @@ fn old_statement<const N: usize>(
     Statement::from_sql_and_values(backend, sql, values)
 }
 
-/// Writes a row as the old store does.
+/// Writes a row like the old store.
 async fn old_create(db: &DatabaseConnection, record: &Record) {
     let values = [
         record.id.to_string().into(),
@@ -167,7 +165,7 @@ async fn old_create(db: &DatabaseConnection, record: &Record) {
         .unwrap();
 }
 
-/// Reads a row as the old store does.
+/// Reads a row like the old store.
 async fn old_load(db: &DatabaseConnection, id: Id, now: OffsetDateTime) -> Option<Record> {
     let sql = "select data from TABLE where id = ? and expiry_date > ?";
     let statement = old_statement(db, sql, [id.to_string().into(), now.into()]);
@@ -176,8 +174,8 @@ async fn old_load(db: &DatabaseConnection, id: Id, now: OffsetDateTime) -> Optio
     Some(rmp_serde::from_slice(&data).unwrap())
 }
 
-/// A session of the old store, whose end has the fraction that a clock gives it.
-fn signed_in(now: OffsetDateTime) -> Record {
+/// Returns a session of the old store. Its expiry has a fraction, like that of a real clock.
+fn signed_in_session(now: OffsetDateTime) -> Record {
     let mut record = tests::record(
         now,
         [
@@ -189,7 +187,8 @@ fn signed_in(now: OffsetDateTime) -> Record {
     record
 }
 
-macro_rules! for_the_database {
+/// Defines tests that create the old table and run on the entity of the database.
+macro_rules! with_old_table {
     ($($test:ident: $generic:ident),* $(,)?) => {
         $(
             async fn $test(db: DatabaseConnection) {
@@ -207,58 +206,45 @@ macro_rules! for_the_database {
     };
 }
 
-for_the_database!(
-    visitors_of_the_old_store_stay_signed_in: visitors_stay,
-    what_is_written_is_what_the_old_store_reads: old_reads,
-    a_session_that_slides_is_alive_to_the_old_store_too: slides,
-    the_table_that_is_there_gets_the_index_that_pruning_needs: index,
-    a_row_that_is_no_record_is_an_error_that_quotes_nothing: no_record,
-    all_sessions_can_be_copied_to_a_table_of_ones_own: copied,
+with_old_table!(
+    visitors_of_the_old_store_stay_signed_in: check_visitors,
+    the_old_store_can_read_what_is_written: check_old_store_reads,
+    a_touched_session_is_active_for_the_old_store_too: check_touch,
+    the_existing_table_gets_the_index_that_pruning_needs: check_index,
+    a_row_without_a_record_is_an_error_that_quotes_nothing: check_row_without_record,
+    all_sessions_can_be_copied_to_another_table: check_copy,
 );
 
-fn app<M: SessionModel>(store: SeaOrmStore<M>) -> Router {
-    Router::new()
-        .route("/who", get(who))
-        .route("/see", get(see))
-        .layer(store.layer())
-}
-
-async fn who(session: Session) -> String {
-    let user: Option<u64> = session.get("user_id").await.unwrap();
-    user.map_or_else(|| "nobody".to_owned(), |user| user.to_string())
-}
-
-async fn see(session: Session) {
-    session.insert("seen", true).await.unwrap();
-}
-
-async fn visitors_stay<M: OldTable>(db: DatabaseConnection) {
+/// Returns a store over the old table, with a clock that only the test moves.
+fn store_over_old_table<M: OldTable>(db: &DatabaseConnection) -> (SeaOrmStore<M>, Clock) {
     let clock = Clock::new();
-    let record = signed_in(clock.now());
+    let store = SeaOrmStore::new(db.clone())
+        .with_plain_sid()
+        .with_clock(clock.reader());
+    (store, clock)
+}
+
+async fn check_visitors<M: OldTable>(db: DatabaseConnection) {
+    let (store, clock) = store_over_old_table::<M>(&db);
+    let record = signed_in_session(clock.now());
     old_create(&db, &record).await;
-    let mut ended = signed_in(clock.now());
-    ended.expiry_date = clock.now();
-    old_create(&db, &ended).await;
+    let mut expired = signed_in_session(clock.now());
+    expired.expiry_date = clock.now();
+    old_create(&db, &expired).await;
 
-    let store = SeaOrmStore::<M>::new(db)
-        .with_plain_sid()
-        .with_clock(clock.reader());
     assert_eq!(store.load(&record.id).await.unwrap(), Some(record.clone()));
-    let app = app(store.clone());
+    let app = session_routes().layer(store.layer());
     let mut visitor = Visitor::with_cookie(&app, &record.id.to_string());
-    assert_eq!(visitor.ok("/who").await, "7");
-    let mut late = Visitor::with_cookie(&app, &ended.id.to_string());
-    assert_eq!(late.ok("/who").await, "nobody");
+    assert_eq!(visitor.ok("/get/user_id").await, "7");
+    let mut late = Visitor::with_cookie(&app, &expired.id.to_string());
+    assert_eq!(late.ok("/get/user_id").await, "nothing");
     assert_eq!(store.prune().await.unwrap(), 1);
-    assert_eq!(visitor.ok("/who").await, "7");
+    assert_eq!(visitor.ok("/get/user_id").await, "7");
 }
 
-async fn old_reads<M: OldTable>(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let store = SeaOrmStore::<M>::new(db.clone())
-        .with_plain_sid()
-        .with_clock(clock.reader());
-    let mut created = signed_in(clock.now());
+async fn check_old_store_reads<M: OldTable>(db: DatabaseConnection) {
+    let (store, clock) = store_over_old_table::<M>(&db);
+    let mut created = signed_in_session(clock.now());
     store.create(&mut created).await.unwrap();
     let read = old_load(&db, created.id, clock.now()).await;
     assert_eq!(read.as_ref(), Some(&created));
@@ -267,27 +253,24 @@ async fn old_reads<M: OldTable>(db: DatabaseConnection) {
     let read = old_load(&db, created.id, clock.now()).await;
     assert_eq!(read.as_ref(), Some(&created));
 
-    // And over HTTP, of a session that the old store has made.
-    let record = signed_in(clock.now());
+    // The same over HTTP, with a session that the old store has created.
+    let record = signed_in_session(clock.now());
     old_create(&db, &record).await;
-    let app = app(store.clone());
+    let app = session_routes().layer(store.layer());
     let mut visitor = Visitor::with_cookie(&app, &record.id.to_string());
-    visitor.ok("/see").await;
+    visitor.ok("/insert/seen/true").await;
     let read = old_load(&db, record.id, clock.now()).await.unwrap();
     assert_eq!(read.id, record.id);
     assert_eq!(read.data["user_id"], json!(7));
-    assert_eq!(read.data["seen"], json!(true));
-    assert_eq!(visitor.ok("/who").await, "7");
+    assert_eq!(read.data["seen"], json!("true"));
+    assert_eq!(visitor.ok("/get/user_id").await, "7");
 }
 
-async fn slides<M: OldTable>(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let record = signed_in(clock.now());
+async fn check_touch<M: OldTable>(db: DatabaseConnection) {
+    let (store, clock) = store_over_old_table::<M>(&db);
+    let store = store.with_idle_timeout(Duration::hours(1));
+    let record = signed_in_session(clock.now());
     old_create(&db, &record).await;
-    let store = SeaOrmStore::<M>::new(db.clone())
-        .with_plain_sid()
-        .with_clock(clock.reader())
-        .with_idle_timeout(Duration::hours(1));
     clock.advance(Duration::minutes(50));
     store.load(&record.id).await.unwrap().unwrap();
     clock.advance(Duration::minutes(50));
@@ -297,11 +280,10 @@ async fn slides<M: OldTable>(db: DatabaseConnection) {
     assert_eq!(old_load(&db, record.id, clock.now()).await, None);
 }
 
-async fn index<M: OldTable>(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let record = signed_in(clock.now());
+async fn check_index<M: OldTable>(db: DatabaseConnection) {
+    let (store, clock) = store_over_old_table::<M>(&db);
+    let record = signed_in_session(clock.now());
     old_create(&db, &record).await;
-    let store = SeaOrmStore::<M>::new(db).with_plain_sid();
     store.health().await.unwrap();
     assert!(!store.has_expire_index().await.unwrap());
     store.create_table().await.unwrap();
@@ -309,9 +291,9 @@ async fn index<M: OldTable>(db: DatabaseConnection) {
     assert_eq!(store.load(&record.id).await.unwrap(), Some(record));
 }
 
-async fn no_record<M: OldTable>(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let record = signed_in(clock.now());
+async fn check_row_without_record<M: OldTable>(db: DatabaseConnection) {
+    let (store, clock) = store_over_old_table::<M>(&db);
+    let record = signed_in_session(clock.now());
     let values = [
         record.id.to_string().into(),
         rmp_serde::to_vec("secret").unwrap().into(),
@@ -320,14 +302,13 @@ async fn no_record<M: OldTable>(db: DatabaseConnection) {
     let sql = "insert into TABLE (id, data, expiry_date) values (?, ?, ?)";
     let insert = old_statement(&db, sql, values);
     db.execute_raw(insert).await.unwrap();
-    let store = SeaOrmStore::<M>::new(db).with_plain_sid();
     let error = store.load(&record.id).await.unwrap_err().to_string();
     assert!(error.contains("a record of tower-sessions"), "{error}");
     assert!(!error.contains("secret"), "{error}");
 }
 
 entity!(
-    /// A table with hashed ids, JSON, and a column to find sessions by, which the old table lacks.
+    /// Unlike the old table, it has hashed ids, JSON, and a column to find sessions by.
     session in "web_session" {
         pub sess: Json,
         pub expire: TimeDateTimeWithTimeZone,
@@ -336,7 +317,7 @@ entity!(
     }
 );
 
-/// Copies every session that has not ended; again is fine.
+/// Copies every active session. Running it again is safe.
 async fn copy<M: OldTable>(
     old: &SeaOrmStore<M>,
     new: &session::Store,
@@ -355,23 +336,20 @@ async fn copy<M: OldTable>(
     Ok(())
 }
 
-async fn copied<M: OldTable>(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let old = SeaOrmStore::<M>::new(db.clone())
-        .with_plain_sid()
-        .with_clock(clock.reader())
-        .with_idle_timeout(Duration::hours(1));
+async fn check_copy<M: OldTable>(db: DatabaseConnection) {
+    let (old, clock) = store_over_old_table::<M>(&db);
+    let old = old.with_idle_timeout(Duration::hours(1));
     let mut records = Vec::new();
     for n in 0..5 {
-        let mut record = signed_in(clock.now());
+        let mut record = signed_in_session(clock.now());
         record.data.insert("user_id".into(), json!(n));
         old_create(&db, &record).await;
         records.push(record);
     }
-    let mut ended = signed_in(clock.now());
-    ended.expiry_date = clock.now();
-    old_create(&db, &ended).await;
-    // The end of one has moved since its record was written.
+    let mut expired = signed_in_session(clock.now());
+    expired.expiry_date = clock.now();
+    old_create(&db, &expired).await;
+    // A touch moves the expiry in the row, but not that in the record.
     clock.advance(Duration::minutes(50));
     old.load(&records[0].id).await.unwrap().unwrap();
     records[0].expiry_date = clock.now() + Duration::hours(1);
@@ -382,7 +360,7 @@ async fn copied<M: OldTable>(db: DatabaseConnection) {
         copy(&old, &store).await.unwrap();
         assert_eq!(session::Entity::find().count(&db).await.unwrap(), 5);
     }
-    let app = app(store.clone());
+    let app = session_routes().layer(store.layer());
     for record in records {
         let row = store.find(&record.id).await.unwrap().unwrap();
         assert_eq!(row.sid, store.sid(&record.id));
@@ -390,7 +368,7 @@ async fn copied<M: OldTable>(db: DatabaseConnection) {
         let user = record.data["user_id"].to_string();
         assert_eq!(row.user_id.unwrap().to_string(), user);
         let mut visitor = Visitor::with_cookie(&app, &record.id.to_string());
-        assert_eq!(visitor.ok("/who").await, user);
+        assert_eq!(visitor.ok("/get/user_id").await, user);
         assert_eq!(store.load(&record.id).await.unwrap(), Some(record));
     }
 }

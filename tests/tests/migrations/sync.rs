@@ -1,9 +1,9 @@
-//! The table by `SeaORM`'s schema sync.
+//! `SeaORM`'s schema sync, which creates and extends the table.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait};
 use serde_json::json;
 use session_store::{Error, SeaOrmStore, SessionModel};
-use tests::{Clock, entity, on_every_database, record};
+use tests::{Clock, entity, new_session, on_every_database};
 use tower_sessions::SessionStore;
 
 use crate::table::table;
@@ -30,16 +30,18 @@ entity!(required {
 });
 
 on_every_database!(
-    table_then_sync_then_create_table_makes_the_table_that_create_table_makes,
+    table_sync_and_create_table_create_the_table_that_create_table_alone_creates,
     a_second_sync_changes_nothing,
     sync_adds_a_column_and_sessions_stay,
-    sync_alone_makes_no_index_for_pruning_and_narrow_columns_on_mysql,
-    create_table_before_sync_names_the_missing_columns_and_makes_no_index,
-    sync_adds_no_required_column_where_sessions_are_but_on_mysql,
+    sync_alone_creates_no_index_for_pruning_and_narrow_columns_on_mysql,
+    create_table_before_sync_names_the_missing_columns_and_creates_no_index,
+    sync_adds_a_required_column_to_a_table_with_rows_only_on_mysql,
 );
 
-/// What the guide recommends.
-async fn synced<M: SessionModel>(db: &DatabaseConnection) -> Result<SeaOrmStore<M>, DbErr> {
+/// Runs the steps that the guide recommends.
+async fn sync_and_create_table<M: SessionModel>(
+    db: &DatabaseConnection,
+) -> Result<SeaOrmStore<M>, DbErr> {
     let store = SeaOrmStore::<M>::new(db.clone());
     db.execute(&store.table()).await?;
     sync::<M>(db).await?;
@@ -53,34 +55,35 @@ async fn sync<M: SessionModel>(db: &DatabaseConnection) -> Result<(), DbErr> {
     db.get_schema_builder().register(entity).sync(db).await
 }
 
-async fn table_then_sync_then_create_table_makes_the_table_that_create_table_makes(
+async fn table_sync_and_create_table_create_the_table_that_create_table_alone_creates(
     db: DatabaseConnection,
 ) {
-    synced::<after::Model>(&db).await.unwrap();
-    let made = table(&db, "session").await;
+    sync_and_create_table::<after::Model>(&db).await.unwrap();
+    let created = table(&db, "session").await;
     tests::database::execute(&db, "DROP TABLE session").await;
     SeaOrmStore::<after::Model>::new(db.clone())
         .create_table()
         .await
         .unwrap();
-    assert_eq!(table(&db, "session").await, made);
+    assert_eq!(table(&db, "session").await, created);
 }
 
 async fn a_second_sync_changes_nothing(db: DatabaseConnection) {
-    synced::<after::Model>(&db).await.unwrap();
-    let made = table(&db, "session").await;
-    synced::<after::Model>(&db).await.unwrap();
-    assert_eq!(table(&db, "session").await, made);
+    sync_and_create_table::<after::Model>(&db).await.unwrap();
+    let created = table(&db, "session").await;
+    sync_and_create_table::<after::Model>(&db).await.unwrap();
+    assert_eq!(table(&db, "session").await, created);
 }
 
 async fn sync_adds_a_column_and_sessions_stay(db: DatabaseConnection) {
-    let old = synced::<before::Model>(&db).await.unwrap();
-    let mut session = record(
+    let old = sync_and_create_table::<before::Model>(&db).await.unwrap();
+    let session = new_session(
+        &old,
         Clock::new().now(),
         [("user_id", json!(7)), ("user_agent", json!("a browser"))],
-    );
-    old.create(&mut session).await.unwrap();
-    let store = synced::<after::Model>(&db).await.unwrap();
+    )
+    .await;
+    let store = sync_and_create_table::<after::Model>(&db).await.unwrap();
     assert_eq!(
         store.load(&session.id).await.unwrap(),
         Some(session.clone())
@@ -96,13 +99,15 @@ async fn sync_adds_a_column_and_sessions_stay(db: DatabaseConnection) {
             .any(|line| line.contains("idx-session-user_id")),
         "{lines:?}"
     );
-    // Sync takes no column away, so the old application goes on.
-    synced::<before::Model>(&db).await.unwrap();
+    // Sync removes no column, so the old application keeps working.
+    sync_and_create_table::<before::Model>(&db).await.unwrap();
     assert_eq!(old.load(&session.id).await.unwrap(), Some(session));
     assert_eq!(table(&db, "session").await, lines);
 }
 
-async fn sync_alone_makes_no_index_for_pruning_and_narrow_columns_on_mysql(db: DatabaseConnection) {
+async fn sync_alone_creates_no_index_for_pruning_and_narrow_columns_on_mysql(
+    db: DatabaseConnection,
+) {
     sync::<before::Model>(&db).await.unwrap();
     let store = before::Store::new(db.clone());
     store.health().await.unwrap();
@@ -116,10 +121,10 @@ async fn sync_alone_makes_no_index_for_pruning_and_narrow_columns_on_mysql(db: D
     }
 }
 
-async fn create_table_before_sync_names_the_missing_columns_and_makes_no_index(
+async fn create_table_before_sync_names_the_missing_columns_and_creates_no_index(
     db: DatabaseConnection,
 ) {
-    synced::<before::Model>(&db).await.unwrap();
+    sync_and_create_table::<before::Model>(&db).await.unwrap();
     let lines = table(&db, "session").await;
     let store = after::Store::new(db.clone());
     match store.create_table().await {
@@ -129,15 +134,14 @@ async fn create_table_before_sync_names_the_missing_columns_and_makes_no_index(
         outcome => panic!("{outcome:?}"),
     }
     assert_eq!(table(&db, "session").await, lines);
-    synced::<after::Model>(&db).await.unwrap();
+    sync_and_create_table::<after::Model>(&db).await.unwrap();
 }
 
-async fn sync_adds_no_required_column_where_sessions_are_but_on_mysql(db: DatabaseConnection) {
-    let old = synced::<before::Model>(&db).await.unwrap();
-    let mut session = record(Clock::new().now(), []);
-    old.create(&mut session).await.unwrap();
-    match synced::<required::Model>(&db).await {
-        // It fills the rows with zero.
+async fn sync_adds_a_required_column_to_a_table_with_rows_only_on_mysql(db: DatabaseConnection) {
+    let old = sync_and_create_table::<before::Model>(&db).await.unwrap();
+    let session = new_session(&old, Clock::new().now(), []).await;
+    match sync_and_create_table::<required::Model>(&db).await {
+        // MySQL fills the existing rows with zero.
         Ok(store) => {
             assert_eq!(db.get_database_backend(), DbBackend::MySql);
             let row = store.find(&session.id).await.unwrap().unwrap();

@@ -1,8 +1,8 @@
-//! What a table is, as each database tells it.
+//! The definition of a table, read from the database.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-/// The columns and indexes of a table, one a line.
+/// Returns the columns and indexes of a table, each as one line.
 pub(crate) async fn table(db: &DatabaseConnection, name: &str) -> Vec<String> {
     let columns = match db.get_database_backend() {
         DbBackend::Sqlite => format!(
@@ -34,14 +34,14 @@ pub(crate) async fn table(db: &DatabaseConnection, name: &str) -> Vec<String> {
         ),
         _ => format!("SELECT indexdef AS line FROM pg_indexes WHERE tablename = '{name}'"),
     };
-    let mut lines = texts(db, columns).await;
-    lines.extend(texts(db, indexes).await);
-    lines.sort_unstable();
-    lines
+    let mut definition = lines(db, columns).await;
+    definition.extend(lines(db, indexes).await);
+    definition.sort_unstable();
+    definition
 }
 
-/// What a query's column `line` holds.
-pub(crate) async fn texts(db: &DatabaseConnection, sql: impl Into<String>) -> Vec<String> {
+/// Returns the column `line` of a query's rows.
+pub(crate) async fn lines(db: &DatabaseConnection, sql: impl Into<String>) -> Vec<String> {
     let statement = Statement::from_string(db.get_database_backend(), sql);
     let rows = db.query_all_raw(statement).await.unwrap();
     rows.iter()

@@ -1,4 +1,4 @@
-//! What runs at the same time: requests of one visitor, and what the application does meanwhile.
+//! The concurrent operations: requests of one visitor, and calls of the store.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_sessions::session::Id;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 
+use crate::fixture::{Fixture, IDLE_TIMEOUT, Middleware, ORIGIN};
 use crate::table::Data;
-use crate::world::{Door, LIFE, ORIGIN, World};
 
-/// What one actor does. A request comes with the visitor's cookie and acts on its session.
+/// The operation of one actor. A request has the visitor's cookie and uses its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// A request that reads.
@@ -31,9 +31,9 @@ pub enum Op {
     Remove,
     /// A request that reads, clears the session and inserts a key.
     Clear(&'static str),
-    /// A request that does so without reading first.
+    /// The same without reading first.
     ClearUnread(&'static str),
-    /// A request that inserts more than the store takes.
+    /// A request that inserts more data than the store accepts.
     TooLarge,
     /// A request that reads and moves the session to a new id.
     Cycle,
@@ -41,11 +41,11 @@ pub enum Op {
     CycleAndInsert(&'static str),
     /// A request that reads and logs out.
     Logout,
-    /// A request that logs out without reading first.
+    /// The same without reading first.
     LogoutUnread,
-    /// A request that reads, logs out and begins a new session with a key.
+    /// A request that reads, logs out and inserts a key into a new session.
     Relogin(&'static str),
-    /// A request that does so without reading first.
+    /// The same without reading first.
     ReloginUnread(&'static str),
     /// `store.touch`.
     Touch,
@@ -60,8 +60,8 @@ impl Op {
         !matches!(self, Self::Touch | Self::Prune | Self::Revoke)
     }
 
-    /// Whether the session is to be gone afterwards.
-    pub fn is_end(self) -> bool {
+    /// Returns whether the session is deleted afterwards.
+    pub fn deletes_session(self) -> bool {
         matches!(
             self,
             Self::Logout
@@ -72,12 +72,12 @@ impl Op {
         )
     }
 
-    pub fn is_cycle(self) -> bool {
+    pub fn cycles_id(self) -> bool {
         matches!(self, Self::Cycle | Self::CycleAndInsert(_))
     }
 
-    /// The keys that the request inserts, one with each save.
-    pub fn keys(self) -> Vec<&'static str> {
+    /// Returns the keys that the request inserts, one with each save.
+    pub fn inserted_keys(self) -> Vec<&'static str> {
         match self {
             Self::Insert(key)
             | Self::Clear(key)
@@ -90,29 +90,29 @@ impl Op {
         }
     }
 
-    pub fn is_clear(self) -> bool {
+    pub fn clears_data(self) -> bool {
         matches!(
             self,
             Self::Clear(_) | Self::ClearUnread(_) | Self::Relogin(_) | Self::ReloginUnread(_)
         )
     }
 
-    /// What the request's save, its first or second, makes of the data.
+    /// Returns the data after the first or second save of the request.
     pub fn change(self, actor: usize, save: usize, data: &Data) -> Data {
         let mut data = data.clone();
-        if self.is_clear() {
+        if self.clears_data() {
             data.clear();
         }
         if self == Self::Remove {
             data.remove("old");
         }
-        if let Some(key) = self.keys().get(save) {
+        if let Some(key) = self.inserted_keys().get(save) {
             data.insert((*key).to_owned(), json!(actor));
         }
         data
     }
 
-    /// What the request's handler does.
+    /// Runs the handler of the request.
     async fn handle(self, actor: usize, session: &Session, saw: &AtomicBool) -> Result<(), Error> {
         if self.reads_first() {
             let saw_session = session.get_value(ORIGIN).await?.is_some();
@@ -144,7 +144,7 @@ impl Op {
                 session.flush().await?;
                 session.insert(key, actor).await?;
             }
-            Self::Touch | Self::Prune | Self::Revoke => unreachable!("no request"),
+            Self::Touch | Self::Prune | Self::Revoke => unreachable!("not a request"),
         }
         Ok(())
     }
@@ -159,20 +159,20 @@ impl Op {
 
 type Error = tower_sessions::session::Error;
 
-/// What became of an actor.
+/// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub began_at: OffsetDateTime,
-    /// It was told that it was done, a request by its status.
+    /// The call succeeded, or the request had a response with success.
     pub is_acknowledged: bool,
-    /// The handler of a request was given the session.
+    /// The handler of a request has read data of the session.
     pub saw_session: bool,
 }
 
-/// Runs an actor from its first step, which the gate lets it take, to its last.
-pub async fn run<M: SessionModel>(op: Op, actor: usize, world: World<M>) -> Outcome {
-    let began_at = world.gate.now();
-    let World { stores, id, .. } = &world;
+/// Runs an actor.
+pub async fn run<M: SessionModel>(op: Op, actor: usize, fixture: Fixture<M>) -> Outcome {
+    let began_at = fixture.scheduler.now();
+    let Fixture { stores, id, .. } = &fixture;
     let store = &stores[actor];
     let (is_acknowledged, saw_session) = match op {
         Op::Touch => (store.touch(id).await.is_ok(), false),
@@ -181,11 +181,11 @@ pub async fn run<M: SessionModel>(op: Op, actor: usize, world: World<M>) -> Outc
             let every = M::columns().expire.column.is_not_null();
             (store.revoke(every).await.is_ok(), false)
         }
-        _ => match world.door {
-            Door::Layer => request(op, actor, store.layer(), *id).await,
-            Door::Bare => {
-                let layer =
-                    SessionManagerLayer::new(store.clone()).with_expiry(Expiry::OnInactivity(LIFE));
+        _ => match fixture.middleware {
+            Middleware::StoreLayer => request(op, actor, store.layer(), *id).await,
+            Middleware::PlainLayer => {
+                let layer = SessionManagerLayer::new(store.clone())
+                    .with_expiry(Expiry::OnInactivity(IDLE_TIMEOUT));
                 request(op, actor, layer, *id).await
             }
         },
@@ -199,7 +199,7 @@ pub async fn run<M: SessionModel>(op: Op, actor: usize, world: World<M>) -> Outc
 
 type Application = BoxCloneSyncService<Request<()>, Response<()>, Infallible>;
 
-/// Whether a request with this cookie was answered with success, and whether it saw the session.
+/// Sends a request with this cookie. Returns whether it succeeded and whether it saw the session.
 async fn request<L>(op: Op, actor: usize, layer: L, id: Id) -> (bool, bool)
 where
     L: Layer<Application>,

@@ -8,31 +8,31 @@ use std::task::Poll;
 use session_store::SessionModel;
 
 use crate::actor::{Op, Outcome, run};
-use crate::gate::{Moves, Verb};
-use crate::oracle::{Oracle, Times};
-use crate::world::World;
+use crate::fixture::Fixture;
+use crate::oracle::{Oracle, StatementTimes};
+use crate::scheduler::{ClockMoves, StatementKind};
 
 /// What runs at the same time on one session.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub ops: Vec<Op>,
-    /// A load touches the session.
+    /// A load has to touch the session.
     pub is_due: bool,
-    /// When the clock may move to the end of the session as it was first.
-    pub clock: Moves,
+    /// When the clock may move to the first expiry of the session.
+    pub clock: ClockMoves,
 }
 
-/// What exploring came to.
+/// What was explored.
 #[derive(Debug, Default)]
 pub struct Explored {
     pub programs: usize,
     pub interleavings: usize,
     pub statements: usize,
-    /// How often something happened that is allowed and worth knowing.
+    /// The counts of allowed events that are worth knowing.
     pub notes: BTreeMap<&'static str, usize>,
 }
 
-/// The choices of a run, each with the number of those there were.
+/// The choices of a run, each with the number of options.
 #[derive(Debug, Default)]
 pub struct Choices {
     path: Vec<(usize, usize)>,
@@ -45,12 +45,12 @@ impl Choices {
             self.path.push((0, of));
         }
         let (chosen, was_of) = self.path[self.next];
-        assert_eq!(of, was_of, "a run that is repeated takes another way");
+        assert_eq!(of, was_of, "the repeated run differs");
         self.next += 1;
         chosen
     }
 
-    /// The next run, depth first; false after the last one.
+    /// Moves to the next run, depth first. Returns false after the last one.
     pub fn advance(&mut self) -> bool {
         self.next = 0;
         while let Some((chosen, of)) = self.path.pop() {
@@ -64,17 +64,17 @@ impl Choices {
 }
 
 impl Explored {
-    pub async fn explore<M: SessionModel>(&mut self, world: &World<M>, program: &Program) {
+    pub async fn explore<M: SessionModel>(&mut self, fixture: &Fixture<M>, program: &Program) {
         self.programs += 1;
         loop {
-            let mut run = Run::new(world, program).await;
+            let mut run = Run::new(fixture, program).await;
             run.finish().await;
             self.interleavings += 1;
-            self.statements += run.oracle.end(world.gate.latest());
+            self.statements += run.oracle.end(fixture.scheduler.latest());
             for note in run.oracle.notes {
                 *self.notes.entry(note).or_default() += 1;
             }
-            if !world.gate.next_run() {
+            if !fixture.scheduler.next_run() {
                 return;
             }
         }
@@ -82,71 +82,77 @@ impl Explored {
 }
 
 struct Run<'a, M: SessionModel> {
-    world: &'a World<M>,
-    /// None for one that is done.
+    fixture: &'a Fixture<M>,
+    /// `None` for actors that are done.
     actors: Vec<Option<Pin<Box<dyn Future<Output = Outcome>>>>>,
     oracle: Oracle,
 }
 
 impl<'a, M: SessionModel> Run<'a, M> {
-    async fn new(world: &'a World<M>, program: &Program) -> Self {
-        world.reset(program.is_due).await;
-        world.gate.begin(program.ops.len(), program.clock);
-        let oracle = Oracle::new(program, world, world.table().await);
+    async fn new(fixture: &'a Fixture<M>, program: &Program) -> Self {
+        fixture.reset(program.is_due).await;
+        fixture.scheduler.begin(program.ops.len(), program.clock);
+        let oracle = Oracle::new(program, fixture, fixture.table().await);
         let mut run = Self {
-            world,
+            fixture,
             actors: Vec::new(),
             oracle,
         };
         for (actor, op) in program.ops.iter().enumerate() {
             run.actors
-                .push(Some(Box::pin(self::run(*op, actor, world.clone()))));
+                .push(Some(Box::pin(self::run(*op, actor, fixture.clone()))));
             run.drive(actor, false).await;
         }
         run
     }
 
     async fn finish(&mut self) {
-        let gate = &self.world.gate;
+        let scheduler = &self.fixture.scheduler;
         loop {
             let waiting = (0..self.actors.len()).filter(|actor| self.actors[*actor].is_some());
-            let (ahead, ready): (Vec<_>, Vec<_>) = waiting.partition(|actor| gate.is_ahead(*actor));
+            let (ahead, ready): (Vec<_>, Vec<_>) =
+                waiting.partition(|actor| scheduler.is_ahead(*actor));
             let of = ready.len() + usize::from(!ahead.is_empty());
             if of == 0 {
                 return;
             }
-            match ready.get(gate.choose(of)) {
+            match ready.get(scheduler.choose(of)) {
                 Some(actor) => self.drive(*actor, true).await,
                 None => {
-                    gate.move_clock();
+                    scheduler.move_clock();
                     self.oracle.clock_moved();
                 }
             }
         }
     }
 
-    /// Runs an actor until it waits to send a statement: a first one, or the one after this.
+    /// Runs an actor until it waits to send its next statement.
     async fn drive(&mut self, actor: usize, may_send: bool) {
-        let gate = &self.world.gate;
-        let made = gate.last_read(actor);
-        let now = gate.latest();
-        gate.drive(actor, may_send);
+        let scheduler = &self.fixture.scheduler;
+        let times = StatementTimes {
+            created: scheduler.last_read(actor),
+            sent: scheduler.latest(),
+        };
+        scheduler.drive(actor, may_send);
         let future = self.actors[actor].as_mut().unwrap();
         let outcome = poll_fn(|cx| match future.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            Poll::Pending if gate.is_waiting() => Poll::Ready(None),
+            Poll::Pending if scheduler.is_waiting() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         })
         .await;
-        let sent = gate.take_sent();
-        assert_eq!(sent.is_some(), may_send, "one statement for each turn");
-        if let Some(verb) = sent {
-            let table = match verb {
-                Verb::Select => None,
-                _ => Some(self.world.table().await),
+        let sent = scheduler.take_sent();
+        assert_eq!(
+            sent.is_some(),
+            may_send,
+            "expected one statement in each turn"
+        );
+        if let Some(kind) = sent {
+            let table = match kind {
+                StatementKind::Select => None,
+                _ => Some(self.fixture.table().await),
             };
-            self.oracle
-                .statement(actor, verb, Times { made, now }, table);
+            self.oracle.statement(actor, kind, times, table);
         }
         if let Some(outcome) = outcome {
             self.oracle.outcome(actor, outcome);

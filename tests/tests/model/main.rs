@@ -1,14 +1,14 @@
-//! What two or three actors do to one session at once, in every order their statements can take.
+//! Two or three concurrent operations on one session, in every order of their statements.
 //!
-//! It is the store itself that runs, on SQLite in memory; `--nocapture` says how much was explored.
-//! With `SESSION_STORE_MODEL=full` in the environment it is all that there is, which takes minutes.
+//! The real store runs, on SQLite in memory. `--nocapture` prints how much was explored. With
+//! `SESSION_STORE_MODEL=full` in the environment the tests explore all operations, which takes minutes.
 
 mod actor;
 mod explorer;
-mod gate;
+mod fixture;
 mod oracle;
+mod scheduler;
 mod table;
-mod world;
 
 use session_store::SessionModel;
 use tests::kinds::json_and_offset::Model as Unversioned;
@@ -18,9 +18,12 @@ use actor::Op::{
     Prune, Read, Relogin, ReloginUnread, Remove, Revoke, TooLarge, Touch,
 };
 use explorer::{Explored, Program};
-use gate::Moves;
-use world::versioned::Model as Versioned;
-use world::{Door, World};
+use fixture::versioned::Model as Versioned;
+use fixture::{
+    Fixture,
+    Middleware::{self, PlainLayer, StoreLayer},
+};
+use scheduler::ClockMoves;
 
 const EVERY_OP: [Op; 16] = [
     Read,
@@ -41,11 +44,11 @@ const EVERY_OP: [Op; 16] = [
     ReloginUnread("g"),
 ];
 
-/// Without what tower-sessions' own layer lets a store do nothing about.
-const BARE_OPS: &[Op] = EVERY_OP.split_at(14).0;
+/// Without the operations that are unsafe under a plain `SessionManagerLayer`.
+const PLAIN_LAYER_OPS: &[Op] = EVERY_OP.split_at(14).0;
 
-/// Of each statement and change one.
-const CHIEF_OPS: [Op; 7] = [Read, Insert("a"), Cycle, Logout, Touch, Prune, Revoke];
+/// One operation for each kind of statement and change.
+const MAIN_OPS: [Op; 7] = [Read, Insert("a"), Cycle, Logout, Touch, Prune, Revoke];
 
 fn pairs(ops: &[Op]) -> Vec<Vec<Op>> {
     let with_later = |index: usize| {
@@ -74,38 +77,39 @@ fn triples(ops: &[Op]) -> Vec<Vec<Op>> {
     triples
 }
 
-/// The session has just begun.
+/// The session is too new for a touch.
 fn fresh(ops: Vec<Op>) -> Program {
     Program {
         ops,
         is_due: false,
-        clock: Moves::Never,
+        clock: ClockMoves::Never,
     }
 }
 
-/// A load touches the session.
+/// A load has to touch the session.
 fn due(ops: Vec<Op>) -> Program {
     Program {
         ops,
         is_due: true,
-        clock: Moves::Never,
+        clock: ClockMoves::Never,
     }
 }
 
-/// The session may end meanwhile.
-fn ending(ops: Vec<Op>) -> Program {
+/// The session may expire while a statement is sent.
+fn expiring(ops: Vec<Op>) -> Program {
     Program {
         ops,
         is_due: true,
-        clock: Moves::BetweenReads,
+        clock: ClockMoves::BetweenReads,
     }
 }
 
-fn ending_anywhen(ops: Vec<Op>) -> Program {
+/// The session may expire at any time.
+fn expiring_anytime(ops: Vec<Op>) -> Program {
     Program {
         ops,
         is_due: true,
-        clock: Moves::Anywhen,
+        clock: ClockMoves::Anytime,
     }
 }
 
@@ -113,51 +117,57 @@ fn is_full() -> bool {
     std::env::var_os("SESSION_STORE_MODEL").is_some_and(|set| set == "full")
 }
 
-async fn explore<M: SessionModel>(door: Door, programs: impl IntoIterator<Item = Program>) {
-    let world = World::<M>::new(door).await;
+async fn explore<M: SessionModel>(
+    middleware: Middleware,
+    programs: impl IntoIterator<Item = Program>,
+) {
+    let fixture = Fixture::<M>::new(middleware).await;
     let mut explored = Explored::default();
     for program in programs {
-        explored.explore(&world, &program).await;
+        explored.explore(&fixture, &program).await;
     }
-    println!("{door:?}, merging: {}: {explored:?}", world.is_merging());
+    println!(
+        "{middleware:?}, merging: {}: {explored:?}",
+        fixture.is_merging()
+    );
     assert!(explored.interleavings > explored.programs);
 }
 
 #[tokio::test]
-async fn of_any_two_at_once_no_change_is_lost_and_nothing_comes_back() {
+async fn two_concurrent_operations_lose_no_change_and_bring_nothing_back() {
     let programs = pairs(&EVERY_OP);
     let programs = programs
         .into_iter()
         .flat_map(|ops| [fresh(ops.clone()), due(ops)]);
-    explore::<Versioned>(Door::Layer, programs).await;
+    explore::<Versioned>(StoreLayer, programs).await;
 }
 
 #[tokio::test]
-async fn without_a_version_of_any_two_at_once_nothing_comes_back() {
-    explore::<Unversioned>(Door::Layer, pairs(&EVERY_OP).into_iter().map(due)).await;
+async fn two_concurrent_operations_without_a_version_bring_nothing_back() {
+    explore::<Unversioned>(StoreLayer, pairs(&EVERY_OP).into_iter().map(due)).await;
 }
 
 #[tokio::test]
-async fn behind_the_layer_of_tower_sessions_of_any_two_at_once_nothing_comes_back() {
-    explore::<Unversioned>(Door::Bare, pairs(BARE_OPS).into_iter().map(due)).await;
-    explore::<Versioned>(Door::Bare, pairs(&CHIEF_OPS).into_iter().map(due)).await;
+async fn two_concurrent_operations_under_a_plain_session_manager_layer_bring_nothing_back() {
+    explore::<Unversioned>(PlainLayer, pairs(PLAIN_LAYER_OPS).into_iter().map(due)).await;
+    explore::<Versioned>(PlainLayer, pairs(&MAIN_OPS).into_iter().map(due)).await;
 }
 
 #[tokio::test]
-async fn a_session_that_ends_while_any_two_are_under_way_stays_ended() {
+async fn a_session_that_expires_during_two_concurrent_operations_stays_expired() {
     if !is_full() {
-        explore::<Versioned>(Door::Layer, pairs(&CHIEF_OPS).into_iter().map(ending)).await;
+        explore::<Versioned>(StoreLayer, pairs(&MAIN_OPS).into_iter().map(expiring)).await;
         return;
     }
-    let programs = |ops| pairs(ops).into_iter().map(ending_anywhen);
-    explore::<Versioned>(Door::Layer, programs(&EVERY_OP)).await;
-    explore::<Unversioned>(Door::Bare, programs(BARE_OPS)).await;
+    let programs = |ops| pairs(ops).into_iter().map(expiring_anytime);
+    explore::<Versioned>(StoreLayer, programs(&EVERY_OP)).await;
+    explore::<Unversioned>(PlainLayer, programs(PLAIN_LAYER_OPS)).await;
 }
 
 #[tokio::test]
-async fn of_three_at_once_no_change_is_lost_and_nothing_comes_back() {
+async fn three_concurrent_operations_lose_no_change_and_bring_nothing_back() {
     if is_full() {
-        explore::<Versioned>(Door::Layer, triples(&EVERY_OP).into_iter().map(fresh)).await;
+        explore::<Versioned>(StoreLayer, triples(&EVERY_OP).into_iter().map(fresh)).await;
         return;
     }
     let programs = [
@@ -170,14 +180,14 @@ async fn of_three_at_once_no_change_is_lost_and_nothing_comes_back() {
         [Read, Touch, Logout],
     ];
     let programs = programs.map(|ops| fresh(ops.to_vec()));
-    explore::<Versioned>(Door::Layer, programs).await;
+    explore::<Versioned>(StoreLayer, programs).await;
 }
 
 #[tokio::test]
-#[should_panic = "a save is the request's changes over what it should keep"]
+#[should_panic = "a save applies the changes of the request to the right data"]
 async fn a_lost_change_is_noticed() {
-    let mut world = World::<Versioned>::new(Door::Bare).await;
-    world.pretend_to_merge();
+    let mut fixture = Fixture::<Versioned>::new(PlainLayer).await;
+    fixture.require_merging();
     let program = fresh(vec![Insert("a"), Insert("b")]);
-    Explored::default().explore(&world, &program).await;
+    Explored::default().explore(&fixture, &program).await;
 }

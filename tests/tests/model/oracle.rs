@@ -1,4 +1,4 @@
-//! What has to hold after every statement, every answer and at the end, whatever the order.
+//! The promises that hold after every statement, after every response and at the end of a run.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -8,64 +8,66 @@ use time::OffsetDateTime;
 
 use crate::actor::{Op, Outcome};
 use crate::explorer::Program;
-use crate::gate::{Moves, Verb};
+use crate::fixture::{Fixture, Middleware, ORIGIN};
+use crate::scheduler::{ClockMoves, StatementKind};
 use crate::table::{Changes, Data, Row, Table};
-use crate::world::{Door, ORIGIN, World};
 
-/// Follows one run and panics, with what happened in it, where a promise is broken.
+/// Follows one run. Panics with a trace of the run if a promise is broken.
 #[derive(Debug)]
 pub struct Oracle {
     program: Program,
-    door: Door,
+    middleware: Middleware,
     is_merging: bool,
     /// The sid that the visitor's cookie stands for.
     sid: String,
-    /// It and those that the session has got by `cycle_id`.
+    /// This sid, and those that `cycle_id` has given the session.
     sids: BTreeSet<String>,
-    /// The session was deleted, and not in order to go on under another id.
-    is_ended: bool,
-    /// A statement that was under way when the session ended came after its end.
+    /// The session was deleted, and not by `cycle_id`.
+    is_deleted: bool,
+    /// A statement that was created before the session expired was sent after it.
     was_late: bool,
     table: Table,
     actors: Vec<Actor>,
     trace: String,
     statements: usize,
-    /// What is allowed and worth knowing.
+    /// Allowed events that are worth counting.
     pub notes: BTreeSet<&'static str>,
 }
 
-/// When a statement was made and, to anyone's knowledge, when it was sent.
+/// The times when a statement was created and when it was sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Times {
-    pub made: OffsetDateTime,
-    pub now: OffsetDateTime,
+pub struct StatementTimes {
+    /// The last time that its actor has read.
+    pub created: OffsetDateTime,
+    /// The latest time that any actor has read.
+    pub sent: OffsetDateTime,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Actor {
-    /// The row when the actor first read it, if it has.
-    seen: Option<Option<Row>>,
-    /// The data as the actor has loaded or last saved it.
-    mine: Option<Data>,
+    /// The row at the first read of the actor, if it has read.
+    first_read: Option<Option<Row>>,
+    /// The data that the actor has loaded or last saved.
+    loaded: Option<Data>,
     /// The data of the row that the actor's `cycle_id` deleted.
-    moved: Option<Data>,
-    /// How often the actor wrote data.
+    cycled: Option<Data>,
+    /// The number of writes of data.
     saves: usize,
-    /// It has begun another session.
-    is_elsewhere: bool,
+    /// The actor has created another session.
+    has_new_session: bool,
     is_acknowledged: bool,
 }
 
 impl Oracle {
-    pub fn new<M: SessionModel>(program: &Program, world: &World<M>, table: Table) -> Self {
-        let sid = world.stores[0].sid(&world.id);
+    pub fn new<M: SessionModel>(program: &Program, fixture: &Fixture<M>, table: Table) -> Self {
+        let sid = fixture.stores[0].sid(&fixture.id);
         Self {
             program: program.clone(),
-            door: world.door,
-            is_merging: world.is_merging(),
+            middleware: fixture.middleware,
+            is_merging: fixture.is_merging(),
             sids: BTreeSet::from([sid.clone()]),
             sid,
-            is_ended: false,
+            is_deleted: false,
             was_late: false,
             table,
             actors: vec![Actor::default(); program.ops.len()],
@@ -77,86 +79,98 @@ impl Oracle {
 
     pub fn clock_moved(&mut self) {
         self.trace
-            .push_str("  the clock moves to the first end of the session\n");
+            .push_str("  the clock moves to the first expiry of the session\n");
     }
 
-    /// A statement of an actor has left the table like this, unless it has only read.
-    pub fn statement(&mut self, actor: usize, verb: Verb, times: Times, table: Option<Table>) {
+    /// Checks a statement of an actor and the table after it. A read leaves the table as it was.
+    pub fn statement(
+        &mut self,
+        actor: usize,
+        kind: StatementKind,
+        times: StatementTimes,
+        table: Option<Table>,
+    ) {
         let table = table.unwrap_or_else(|| self.table.clone());
         let before = std::mem::replace(&mut self.table, table);
         let changes = Changes::between(&before, &self.table);
         let op = self.program.ops[actor];
         self.statements += 1;
-        let _ = writeln!(self.trace, "  {actor} {op:?}: {verb:?} {changes}");
+        let _ = writeln!(self.trace, "  {actor} {op:?}: {kind:?} {changes}");
 
-        let allowed = match verb {
-            Verb::Select => [0, 0, 0],
-            Verb::Insert => [1, 0, 0],
-            Verb::Touch | Verb::Save => [0, 1, 0],
-            Verb::Delete => [0, 0, usize::MAX],
+        let allowed = match kind {
+            StatementKind::Select => [0, 0, 0],
+            StatementKind::Insert => [1, 0, 0],
+            StatementKind::Touch | StatementKind::Save => [0, 1, 0],
+            StatementKind::Delete => [0, 0, usize::MAX],
         };
         let is_allowed = changes
             .counts()
             .iter()
             .zip(allowed)
             .all(|(count, most)| *count <= most);
-        self.check(is_allowed, "a statement changes what it is for");
+        self.check(is_allowed, "a statement changes only the rows it is for");
         for (old, new) in &changes.updated {
-            // By the clock of the request: what was under way when a session ended may come late.
-            self.was_late |= old.expire <= times.now;
-            self.check(old.expire > times.made, "an expired session stays expired");
-            if verb == Verb::Touch {
+            // The clock may pass the expiry between the creation of a statement and its arrival.
+            self.was_late |= old.expire <= times.sent;
+            self.check(
+                old.expire > times.created,
+                "an expired session stays expired",
+            );
+            if kind == StatementKind::Touch {
                 self.check(
                     new.data == old.data && new.version == old.version,
                     "a touch writes no data",
                 );
-                self.check(new.expire > old.expire, "a touch never shortens");
+                self.check(
+                    new.expire > old.expire,
+                    "a touch never moves the expiry back",
+                );
             }
         }
-        match verb {
-            Verb::Select => self.selected(actor),
-            Verb::Touch => {}
-            Verb::Save => {
+        match kind {
+            StatementKind::Select => self.selected(actor),
+            StatementKind::Touch => {}
+            StatementKind::Save => {
                 if let Some((old, new)) = changes.updated.first() {
                     self.saved(actor, old, new);
                 }
             }
-            Verb::Insert => {
+            StatementKind::Insert => {
                 if let Some((sid, new)) = changes.inserted.first() {
                     self.inserted(actor, sid, new);
                 }
             }
-            Verb::Delete => {
+            StatementKind::Delete => {
                 for (sid, old) in &changes.deleted {
-                    let may_go = op != Op::Prune || old.expire <= times.made;
-                    self.check(may_go, "prune never deletes a live session");
-                    self.deleted(actor, sid, old, times.made);
+                    let is_allowed = op != Op::Prune || old.expire <= times.created;
+                    self.check(is_allowed, "prune never deletes an active session");
+                    self.deleted(actor, sid, old, times.created);
                 }
             }
         }
-        self.check_ended();
+        self.check_deleted();
     }
 
     fn selected(&mut self, actor: usize) {
         let row = self.table.get(&self.sid).cloned();
         let op = self.program.ops[actor];
         let actor = &mut self.actors[actor];
-        if op.is_request() && actor.seen.is_none() {
-            actor.mine = row.as_ref().map(|row| row.data.clone());
-            actor.seen = Some(row);
+        if op.is_request() && actor.first_read.is_none() {
+            actor.loaded = row.as_ref().map(|row| row.data.clone());
+            actor.first_read = Some(row);
         }
     }
 
     fn saved(&mut self, actor: usize, old: &Row, new: &Row) {
         let op = self.program.ops[actor];
-        let Actor { mine, saves, .. } = &self.actors[actor];
-        let base = match mine {
-            Some(mine) if !self.is_merging => mine,
+        let Actor { loaded, saves, .. } = &self.actors[actor];
+        let base = match loaded {
+            Some(loaded) if !self.is_merging => loaded,
             _ => &old.data,
         };
         self.check(
             new.data == op.change(actor, *saves, base),
-            "a save is the request's changes over what it should keep",
+            "a save applies the changes of the request to the right data",
         );
         let next = old.version.map(|version| version + 1);
         self.check(new.version == next, "a version counts the saves");
@@ -166,107 +180,121 @@ impl Oracle {
     fn inserted(&mut self, actor: usize, sid: &str, new: &Row) {
         self.check(
             !self.sids.contains(sid),
-            "no id that a visitor has brought becomes another session's",
+            "no new session gets an id from a cookie",
         );
         let op = self.program.ops[actor];
         let Actor {
-            mine, moved, saves, ..
+            loaded,
+            cycled,
+            saves,
+            ..
         } = &self.actors[actor];
         let changed = |data: &Data| new.data == op.change(actor, *saves, data);
         let is_new = changed(&Data::new());
-        let goes_on = match (moved, mine) {
-            (Some(moved), _) if self.is_merging => changed(moved),
-            (Some(_), Some(mine)) => changed(mine),
-            // tower-sessions' own layer does not learn that the session was ended meanwhile.
-            (None, Some(mine)) => self.door == Door::Bare && op.is_cycle() && changed(mine),
+        let continues = match (cycled, loaded) {
+            (Some(cycled), _) if self.is_merging => changed(cycled),
+            (Some(_), Some(loaded)) => changed(loaded),
+            // A plain layer does not learn that the session was deleted meanwhile.
+            (None, Some(loaded)) => {
+                self.middleware == Middleware::PlainLayer && op.cycles_id() && changed(loaded)
+            }
             (_, None) => false,
         };
-        if moved.is_some() {
-            self.check(goes_on, "a session goes on under its new id as it was");
+        if cycled.is_some() {
+            self.check(continues, "a session keeps its data under its new id");
         }
-        self.check(goes_on || is_new, "a new session is new");
-        if goes_on {
+        self.check(continues || is_new, "a new session has no old data");
+        if continues {
             self.sids.insert(sid.to_owned());
         }
-        self.actors[actor].is_elsewhere = !goes_on;
+        self.actors[actor].has_new_session = !continues;
         self.wrote(actor, new);
     }
 
     fn wrote(&mut self, actor: usize, new: &Row) {
         let actor = &mut self.actors[actor];
         actor.saves += 1;
-        actor.mine = Some(new.data.clone());
+        actor.loaded = Some(new.data.clone());
     }
 
     fn deleted(&mut self, actor: usize, sid: &str, old: &Row, now: OffsetDateTime) {
         let op = self.program.ops[actor];
-        if op.is_cycle() && old.expire > now {
-            self.check(sid == self.sid, "a request moves its own session alone");
-            self.actors[actor].moved = Some(old.data.clone());
+        if op.cycles_id() && old.expire > now {
+            self.check(
+                sid == self.sid,
+                "a request cycles only the id of its session",
+            );
+            self.actors[actor].cycled = Some(old.data.clone());
         } else if self.sids.contains(sid) {
-            let may_end = op.is_end() || op == Op::Prune || old.expire <= now || self.was_late;
-            self.check(may_end, "a session that nobody ends is there");
-            self.is_ended = true;
+            let is_allowed =
+                op.deletes_session() || op == Op::Prune || old.expire <= now || self.was_late;
+            self.check(is_allowed, "an active session is deleted only on request");
+            self.is_deleted = true;
         }
     }
 
-    fn check_ended(&mut self) {
-        let cycles = self.program.ops.iter().any(|op| op.is_cycle());
-        if !self.is_ended || self.door == Door::Bare && cycles {
+    fn check_deleted(&mut self) {
+        let cycles = self.program.ops.iter().any(|op| op.cycles_id());
+        if !self.is_deleted || self.middleware == Middleware::PlainLayer && cycles {
             return;
         }
         let is_back = self
             .table
             .iter()
             .any(|(sid, row)| self.sids.contains(sid) || row.data.contains_key(ORIGIN));
-        self.check(!is_back, "a session that was ended stays ended");
+        self.check(!is_back, "a deleted session stays deleted");
     }
 
     pub fn outcome(&mut self, actor: usize, outcome: Outcome) {
         let op = self.program.ops[actor];
         let _ = writeln!(self.trace, "  {actor} {op:?}: {outcome:?}");
         let Actor {
-            seen, saves, moved, ..
+            first_read,
+            saves,
+            cycled,
+            ..
         } = &self.actors[actor];
         self.check(
             op != Op::TooLarge || !outcome.is_acknowledged,
-            "what is too large is refused",
+            "data over the limit is refused",
         );
         if outcome.is_acknowledged {
             self.check(
-                *saves >= op.keys().len(),
-                "what is acknowledged was written",
+                *saves >= op.inserted_keys().len(),
+                "an acknowledged change is written",
             );
             self.check(
-                moved.is_none() || *saves > 0,
-                "a session that is moved goes on",
+                cycled.is_none() || *saves > 0,
+                "an acknowledged new id has a row",
             );
         } else {
             self.check(op.is_request(), "touch, prune and revoke do not fail");
-            let earlier = op.keys().len().saturating_sub(1);
+            let earlier = op.inserted_keys().len().saturating_sub(1);
             self.check(
-                *saves <= earlier && (moved.is_none() || self.was_late),
-                "what is refused has written nothing",
+                *saves <= earlier && (cycled.is_none() || self.was_late),
+                "a refused save writes nothing",
             );
             self.check(
                 op == Op::TooLarge || self.can_be_refused(actor),
-                "nothing is refused without a reason",
+                "a request is refused only for a reason",
             );
         }
         if outcome.saw_session {
-            let seen = seen.iter().flatten().next();
+            let first_read = first_read.iter().flatten().next();
             self.check(
-                seen.is_some_and(|row| row.expire > outcome.began_at),
-                "nothing is served from the moment of its end",
+                first_read.is_some_and(|row| row.expire > outcome.began_at),
+                "no session is served at or after its expiry",
             );
         }
         self.actors[actor].is_acknowledged = outcome.is_acknowledged;
     }
 
-    /// Another actor has ended or moved the session, or the clock has.
+    /// Returns whether another actor or the clock can have ended the session or changed its id.
     fn can_be_refused(&self, actor: usize) -> bool {
-        (self.program.clock != Moves::Never)
-            || self.others(actor).any(|op| op.is_end() || op.is_cycle())
+        (self.program.clock != ClockMoves::Never)
+            || self
+                .others(actor)
+                .any(|op| op.deletes_session() || op.cycles_id())
     }
 
     fn others(&self, actor: usize) -> impl Iterator<Item = Op> {
@@ -275,41 +303,45 @@ impl Oracle {
             .map(|(_, op)| *op)
     }
 
-    /// Returns how many statements there were.
+    /// Checks the end of the run and returns the number of statements.
     pub fn end(&mut self, now: OffsetDateTime) -> usize {
         let actors = || self.program.ops.iter().zip(&self.actors);
         let row = self.sids.iter().find_map(|sid| self.table.get(sid));
-        let is_ended = actors().any(|(op, actor)| op.is_end() && actor.is_acknowledged);
+        let is_signed_out =
+            actors().any(|(op, actor)| op.deletes_session() && actor.is_acknowledged);
         let is_served = self
             .table
             .get(&self.sid)
             .is_some_and(|row| row.expire > now);
         self.check(
-            !is_ended || self.was_late || !is_served,
-            "after a logout the old cookie is worth nothing",
+            !is_signed_out || self.was_late || !is_served,
+            "after a logout the old cookie has no session",
         );
         self.check(
-            row.is_some() || self.was_late || self.is_ended,
-            "a session that nobody ends is there",
+            row.is_some() || self.was_late || self.is_deleted,
+            "a session that was not deleted has a row",
         );
-        let overrides = |op: &Op| op.is_clear() || *op == Op::Remove;
+        let overrides = |op: &Op| op.clears_data() || *op == Op::Remove;
         if let Some(row) = row
             && self.is_merging
             && !self.program.ops.iter().any(overrides)
         {
             for (op, actor) in actors() {
-                let is_here = actor.is_acknowledged && !actor.is_elsewhere;
-                let is_kept = op.keys().iter().all(|key| row.data.contains_key(*key));
-                self.check(is_kept || !is_here, "no acknowledged key is lost");
+                let is_expected = actor.is_acknowledged && !actor.has_new_session;
+                let is_kept = op
+                    .inserted_keys()
+                    .iter()
+                    .all(|key| row.data.contains_key(*key));
+                self.check(is_kept || !is_expected, "no acknowledged key is lost");
             }
         }
-        if is_ended && row.is_some() {
+        if is_signed_out && row.is_some() {
             self.notes
-                .insert("a logout came while the session had no id, and it goes on");
+                .insert("a logout while the id was cycled did not delete the session");
         }
         if self.was_late {
             self.notes
-                .insert("what was under way when the session ended came after its end");
+                .insert("a statement arrived after the session expired");
         }
         self.statements
     }
@@ -317,9 +349,9 @@ impl Oracle {
     fn check(&self, holds: bool, promise: &str) {
         assert!(
             holds,
-            "broken: {promise}\n{:?} by {:?}, {}\n{}the table is {:#?}",
+            "broken promise: {promise}\n{:?} under {:?}, {}\n{}the table is {:#?}",
             self.program,
-            self.door,
+            self.middleware,
             if self.is_merging {
                 "merging"
             } else {

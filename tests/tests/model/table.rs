@@ -1,4 +1,4 @@
-//! The table as it is at a moment, and what has changed between two.
+//! Snapshots of the table, and the changes between two of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ pub struct Row {
     pub version: Option<i64>,
 }
 
-/// The rows by their sid.
+/// The rows by sid.
 pub type Table = BTreeMap<String, Row>;
 
 pub async fn read(db: &DatabaseConnection) -> Table {
@@ -28,7 +28,7 @@ pub async fn read(db: &DatabaseConnection) -> Table {
 fn row(row: &QueryResult) -> (String, Row) {
     let has_version = row.column_names().iter().any(|name| name == "version");
     let Json::Object(data) = get(row, "sess") else {
-        panic!("a row holds no session")
+        panic!("expected a JSON object in `sess`")
     };
     let values = Row {
         data,
@@ -45,7 +45,7 @@ fn get<T: TryGetable>(row: &QueryResult, column: &str) -> T {
 #[derive(Debug, Default)]
 pub struct Changes {
     pub inserted: Vec<(String, Row)>,
-    /// As they were, and as they are.
+    /// Each row before and after.
     pub updated: Vec<(Row, Row)>,
     pub deleted: Vec<(String, Row)>,
 }
@@ -67,7 +67,7 @@ impl Changes {
         }
     }
 
-    /// How many rows were inserted, updated and deleted.
+    /// Returns the numbers of inserted, updated and deleted rows.
     pub fn counts(&self) -> [usize; 3] {
         [self.inserted.len(), self.updated.len(), self.deleted.len()]
     }

@@ -1,12 +1,13 @@
-//! Any JSON that a session takes comes back equal, on every database and from every kind of `sess`
-//! column, or is refused for a reason that is documented, before anything is written.
+//! Properties of random data and timestamps, on every database and with every type of column.
+//!
+//! Any JSON comes back equal, or is refused with a documented reason before anything is written.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use sea_orm::{ColumnTrait, ColumnType, DatabaseConnection, DbBackend};
 use serde_json::{Number, Value, json};
-use session_store::{Data, SeaOrmStore, SessionModel};
-use tests::{on_every_database_and_kind, record};
+use session_store::{Data, SessionModel};
+use tests::{on_every_database_and_kind, record, store};
 use time::{Duration, OffsetDateTime, UtcOffset};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
@@ -15,11 +16,11 @@ use tower_sessions::session_store::Error;
 
 on_every_database_and_kind!(
     any_json_comes_back_equal_or_is_refused_with_a_reason,
-    any_end_is_the_same_moment_in_rust_and_in_sql,
+    any_expiry_is_the_same_time_in_rust_and_in_sql,
 );
 
-/// Runs a property on a table of its own; `PROPTEST_CASES` sets how often.
-async fn hold<S: Strategy, F>(strategy: S, property: impl Fn(S::Value) -> F)
+/// Checks a property with random values, as often as `PROPTEST_CASES` says.
+async fn check_property<S: Strategy, F>(strategy: S, property: impl Fn(S::Value) -> F)
 where
     F: Future<Output = Result<(), TestCaseError>>,
 {
@@ -46,7 +47,7 @@ fn text() -> impl Strategy<Value = String> {
 fn number() -> impl Strategy<Value = Value> {
     let floats = prop_oneof![
         any::<f64>(),
-        // Where a database may take a float for an integer.
+        // A database may read these floats as integers.
         (1e14..1e21_f64).prop_map(f64::trunc),
         (-1e21..-1e14_f64).prop_map(f64::trunc),
         prop::num::f64::SUBNORMAL,
@@ -55,7 +56,7 @@ fn number() -> impl Strategy<Value = Value> {
     prop_oneof![
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
-        floats.prop_filter_map("JSON has no such number", |float| {
+        floats.prop_filter_map("not a JSON number", |float| {
             Number::from_f64(float).map(Value::Number)
         }),
     ]
@@ -96,7 +97,7 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// Why this data may be refused, in words of the error.
+/// Returns the words of the errors that may refuse this data.
 fn limits<M: SessionModel>(data: &Data, backend: DbBackend) -> Vec<&'static str> {
     let column = M::columns().sess.def().get_column_type().clone();
     let depth = 1 + data.values().map(depth).max().unwrap_or(0);
@@ -112,7 +113,7 @@ fn limits<M: SessionModel>(data: &Data, backend: DbBackend) -> Vec<&'static str>
     if depth > 127 || depth > 31 && is_json && backend == DbBackend::MySql {
         limits.push("nested");
     }
-    // An encoding is a little shorter or longer than this text.
+    // The stored encoding can be a little shorter or longer than this text.
     if as_text.len() > 1024 * 1024 - 100 {
         limits.push("1048576 bytes");
     }
@@ -123,20 +124,19 @@ async fn any_json_comes_back_equal_or_is_refused_with_a_reason<M: SessionModel>(
     db: DatabaseConnection,
 ) {
     let backend = db.get_database_backend();
-    let store = SeaOrmStore::<M>::new(db);
-    store.create_table().await.unwrap();
-    let store = &store;
-    hold((data(), data()), async |(first, second)| {
-        let mut session = record(OffsetDateTime::now_utc(), []);
+    let (store, clock) = store::<M>(db).await;
+    let (store, now) = (&store, clock.now());
+    check_property((data(), data()), async |(first, second)| {
+        let mut session = record(now, []);
         session.data = first;
         let created = store.create(&mut session).await;
-        check::<M>(created, &session.data, backend)?;
+        check_outcome::<M>(created, &session.data, backend)?;
         let before = store
             .load(&session.id)
             .await
             .unwrap()
             .map(|session| session.data);
-        let is_there = before.is_some();
+        let is_created = before.is_some();
         if let Some(before) = &before {
             prop_assert_eq!(before, &session.data);
         }
@@ -151,15 +151,15 @@ async fn any_json_comes_back_equal_or_is_refused_with_a_reason<M: SessionModel>(
             Ok(()) => prop_assert_eq!(after.as_ref(), Some(&session.data)),
             Err(_) => prop_assert_eq!(&after, &before),
         }
-        if is_there {
-            check::<M>(saved, &session.data, backend)?;
+        if is_created {
+            check_outcome::<M>(saved, &session.data, backend)?;
         }
         Ok(())
     })
     .await;
 }
 
-fn check<M: SessionModel>(
+fn check_outcome<M: SessionModel>(
     outcome: Result<(), Error>,
     data: &Data,
     backend: DbBackend,
@@ -169,19 +169,21 @@ fn check<M: SessionModel>(
         Err(Error::Encode(message)) => {
             let limits = limits::<M>(data, backend);
             let is_named = limits.iter().any(|limit| message.contains(limit));
-            prop_assert!(is_named, "refused although {limits:?}: {message}");
+            prop_assert!(
+                is_named,
+                "expected one of {limits:?} in the error, found: {message}"
+            );
             Ok(())
         }
         Err(error) => Err(TestCaseError::fail(error.to_string())),
     }
 }
 
-async fn any_end_is_the_same_moment_in_rust_and_in_sql<M: SessionModel>(db: DatabaseConnection) {
-    let store = SeaOrmStore::<M>::new(db);
-    store.create_table().await.unwrap();
+async fn any_expiry_is_the_same_time_in_rust_and_in_sql<M: SessionModel>(db: DatabaseConnection) {
+    let (store, _) = store::<M>(db).await;
     let store = &store;
-    // Seconds of 2020 to 2037, and fractions whose texts differ in length.
-    let moment = (
+    // Seconds of the years 2020 to 2037, and fractions whose texts differ in length.
+    let timestamp = (
         1_577_836_800_i64..2_145_916_800,
         prop_oneof![
             0_i64..1_000_000,
@@ -190,24 +192,26 @@ async fn any_end_is_the_same_moment_in_rust_and_in_sql<M: SessionModel>(db: Data
         ],
     );
     let offset = (-12_i8..=14, prop::sample::select(vec![0_i8, 30, 45]));
-    hold(
-        (moment, offset, -3_i64..=3),
+    check_property(
+        (timestamp, offset, -3_i64..=3),
         async |((seconds, micros), (hours, minutes), away)| {
             let minutes = if hours < 0 { -minutes } else { minutes };
-            let end = OffsetDateTime::from_unix_timestamp(seconds).unwrap()
+            let expiry = OffsetDateTime::from_unix_timestamp(seconds).unwrap()
                 + Duration::microseconds(micros);
-            let now = end + Duration::microseconds(away);
-            let at = |now| store.clone().with_clock(move || now);
-            let mut session = record(end, []);
-            session.expiry_date = end.to_offset(UtcOffset::from_hms(hours, minutes, 0).unwrap());
-            at(end - Duration::DAY).create(&mut session).await.unwrap();
-            let is_live = now < end;
-            let store = at(now);
-            prop_assert_eq!(store.load(&session.id).await.unwrap().is_some(), is_live);
-            prop_assert_eq!(store.find(&session.id).await.unwrap().is_some(), is_live);
-            prop_assert_eq!(store.count().await.unwrap(), u64::from(is_live));
-            prop_assert_eq!(store.save(&session).await.is_ok(), is_live);
-            prop_assert_eq!(store.prune().await.unwrap(), u64::from(!is_live));
+            let now = expiry + Duration::microseconds(away);
+            let store_at = |now| store.clone().with_clock(move || now);
+            let mut session = record(expiry, []);
+            let offset = UtcOffset::from_hms(hours, minutes, 0).unwrap();
+            session.expiry_date = expiry.to_offset(offset);
+            let before = store_at(expiry - Duration::DAY);
+            before.create(&mut session).await.unwrap();
+            let is_active = now < expiry;
+            let store = store_at(now);
+            prop_assert_eq!(store.load(&session.id).await.unwrap().is_some(), is_active);
+            prop_assert_eq!(store.find(&session.id).await.unwrap().is_some(), is_active);
+            prop_assert_eq!(store.count().await.unwrap(), u64::from(is_active));
+            prop_assert_eq!(store.save(&session).await.is_ok(), is_active);
+            prop_assert_eq!(store.prune().await.unwrap(), u64::from(!is_active));
             store.delete_all().await.unwrap();
             Ok(())
         },

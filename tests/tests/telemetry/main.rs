@@ -1,4 +1,4 @@
-//! What the store tells of its work: spans and metrics, by the names that the documentation gives.
+//! Spans and metrics, under the names in the documentation.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -7,13 +7,15 @@ use std::pin::pin;
 use std::sync::Once;
 use std::task::{self, Waker};
 
-use axum::Router;
 use axum::routing::get;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use sea_orm::{Database, DatabaseConnection, DbBackend};
 use session_store::{SeaOrmStore, connect_options};
 use tests::database::{execute, take_connections};
-use tests::{Clock, Killer, Visitor, entity, on_every_database, record};
+use tests::{
+    Clock, ConnectionKiller, Visitor, entity, new_session, on_every_database, record,
+    session_routes, store,
+};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::{Session, SessionStore};
 use tracing::field::{Field, Visit};
@@ -23,15 +25,15 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-// On one thread, because a recorder and a subscriber belong to a thread.
+// On one thread, because the metrics recorder and the recorded spans belong to a thread.
 on_every_database!(one_thread:
     each_statement_has_a_span,
-    the_span_of_a_statement_tells_its_retries,
-    a_refused_statement_is_an_error,
-    a_statement_that_is_cancelled_is_told_too,
+    the_span_of_a_statement_counts_its_retries,
+    a_failed_statement_has_the_outcome_error,
+    a_cancelled_statement_has_the_outcome_cancelled,
     operations_are_counted_and_timed,
     a_merged_conflict_is_counted,
-    pruned_rows_and_the_last_prune_are_told,
+    pruned_rows_and_the_last_prune_are_recorded,
 );
 
 entity!(session {
@@ -43,29 +45,28 @@ entity!(session {
 
 type Store = SeaOrmStore<session::Model>;
 
-async fn open(db: DatabaseConnection, clock: &Clock) -> Store {
-    watched();
-    let store = Store::new(db)
-        .with_idle_timeout(Duration::HOUR)
-        .with_clock(clock.reader());
-    store.create_table().await.unwrap();
-    store
+/// Creates a store, and forgets the spans of its creation.
+async fn observed_store(db: DatabaseConnection) -> (Store, Clock) {
+    install_span_recorder();
+    let (store, clock) = store::<session::Model>(db).await;
+    take_spans();
+    (store.with_idle_timeout(Duration::HOUR), clock)
 }
 
 type Fields = BTreeMap<&'static str, String>;
 
 thread_local! {
-    /// The fields of the spans of this thread's test, in the order in which they began.
+    /// The fields of the spans of this thread's test, in the order of their creation.
     static SPANS: RefCell<Vec<(u64, Fields)>> = RefCell::default();
 }
 
-/// One for all threads, set before the first span: a subscriber of each thread's own can miss one that
-/// another thread is the first to meet.
-struct Spans;
+/// Records the spans of all threads. With one subscriber per thread, a thread can miss a span that
+/// another thread is the first to create.
+struct SpanRecorder;
 
-struct Set<'a>(&'a mut Fields);
+struct FieldRecorder<'a>(&'a mut Fields);
 
-impl Visit for Set<'_> {
+impl Visit for FieldRecorder<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let mut text = String::new();
         write!(text, "{value:?}").unwrap();
@@ -74,86 +75,84 @@ impl Visit for Set<'_> {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Spans {
+impl<S: Subscriber> Layer<S> for SpanRecorder {
     fn on_new_span(&self, span: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
         if span.metadata().target() == "session_store" {
             assert_eq!(span.metadata().name(), "session_store");
             assert_eq!(*span.metadata().level(), Level::DEBUG);
             let mut fields = Fields::new();
-            span.record(&mut Set(&mut fields));
+            span.record(&mut FieldRecorder(&mut fields));
             SPANS.with_borrow_mut(|spans| spans.push((id.into_u64(), fields)));
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
         SPANS.with_borrow_mut(|spans| {
-            // An id is used again when its span is over.
-            let span = spans.iter_mut().rev().find(|(of, _)| *of == id.into_u64());
+            // The last one, because the ids of closed spans are used again.
+            let span = spans
+                .iter_mut()
+                .rev()
+                .find(|(recorded, _)| *recorded == id.into_u64());
             if let Some((_, fields)) = span {
-                values.record(&mut Set(fields));
+                values.record(&mut FieldRecorder(fields));
             }
         });
     }
 }
 
-fn watched() {
+fn install_span_recorder() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| tracing_subscriber::registry().with(Spans).init());
+    ONCE.call_once(|| tracing_subscriber::registry().with(SpanRecorder).init());
 }
 
-/// The spans since the last call.
-fn spans() -> Vec<Fields> {
+/// Returns the spans since the last call.
+fn take_spans() -> Vec<Fields> {
     let spans = SPANS.take().into_iter();
     spans.map(|(_, fields)| fields).collect()
 }
 
-/// As `operation rows outcome`.
-fn told() -> Vec<String> {
-    let told = spans().into_iter().map(|fields| {
+/// Returns the spans since the last call, each as `operation rows outcome`.
+fn take_outcomes() -> Vec<String> {
+    let outcomes = take_spans().into_iter().map(|fields| {
         let rows = fields.get("rows").map_or("-", String::as_str);
         let outcome = fields.get("outcome").map_or("-", String::as_str);
         format!("{} {rows} {outcome}", fields["operation"])
     });
-    told.collect()
+    outcomes.collect()
 }
 
 async fn each_statement_has_a_span(db: DatabaseConnection) {
-    let clock = Clock::new();
-    let store = open(db, &clock).await;
-    // Those of opening are not looked at.
-    spans();
-
-    let mut session = record(clock.now(), []);
-    store.create(&mut session).await.unwrap();
-    assert_eq!(told(), ["create 1 ok"]);
+    let (store, clock) = observed_store(db).await;
+    let mut session = new_session(&store, clock.now(), []).await;
+    assert_eq!(take_outcomes(), ["create 1 ok"]);
     store.save(&session).await.unwrap();
-    assert_eq!(told(), ["save 1 ok"]);
+    assert_eq!(take_outcomes(), ["save 1 ok"]);
     store.load(&session.id).await.unwrap();
-    assert_eq!(told(), ["load 1 ok"]);
+    assert_eq!(take_outcomes(), ["load 1 ok"]);
     clock.advance(Duration::minutes(30));
     store.load(&session.id).await.unwrap();
-    assert_eq!(told(), ["load 1 ok", "touch 1 ok"]);
+    assert_eq!(take_outcomes(), ["load 1 ok", "touch 1 ok"]);
     store.find(&session.id).await.unwrap();
     store.count().await.unwrap();
-    assert_eq!(told(), ["find 1 ok", "count 1 ok"]);
+    assert_eq!(take_outcomes(), ["find 1 ok", "count 1 ok"]);
     store.delete(&session.id).await.unwrap();
-    assert_eq!(told(), ["delete 1 ok"]);
+    assert_eq!(take_outcomes(), ["delete 1 ok"]);
     store.load(&session.id).await.unwrap();
     store.save(&session).await.unwrap_err();
-    assert_eq!(told(), ["load 0 none", "save 0 none"]);
+    assert_eq!(take_outcomes(), ["load 0 none", "save 0 none"]);
 
     store.create(&mut session).await.unwrap();
     clock.advance(Duration::DAY);
     store.prune().await.unwrap();
     assert_eq!(
-        told(),
+        take_outcomes(),
         ["create 1 ok", "prune_find 1 ok", "prune_delete 1 ok"]
     );
     store.delete_all().await.unwrap();
     store.health().await.unwrap();
     store.has_expire_index().await.unwrap();
     assert_eq!(
-        told(),
+        take_outcomes(),
         ["delete_all 0 none", "health 0 none", "check_index 1 ok"]
     );
 }
@@ -166,24 +165,22 @@ fn backend(db: &DatabaseConnection) -> &'static str {
     }
 }
 
-async fn the_span_of_a_statement_tells_its_retries(db: DatabaseConnection) {
+async fn the_span_of_a_statement_counts_its_retries(db: DatabaseConnection) {
     if db.get_database_backend() == DbBackend::Sqlite {
         return;
     }
-    let killer = Killer::of(&db).await;
+    let killer = ConnectionKiller::new(&db).await;
     let mut options = connect_options(&killer.url);
     options.max_connections(1);
-    let store = open(Database::connect(options).await.unwrap(), &Clock::new()).await;
-    // Those of opening are not looked at.
-    spans();
+    let (store, _) = observed_store(Database::connect(options).await.unwrap()).await;
     let metrics = Metrics::new();
     let _recorder = metrics.record();
 
     store.count().await.unwrap();
-    killer.kill().await;
+    killer.kill_all().await;
     store.count().await.unwrap();
 
-    let spans = spans();
+    let spans = take_spans();
     let retries: Vec<_> = spans.iter().map(|fields| &fields["retries"]).collect();
     assert_eq!(retries, ["0", "1"]);
     for fields in &spans {
@@ -191,54 +188,55 @@ async fn the_span_of_a_statement_tells_its_retries(db: DatabaseConnection) {
         assert_eq!(fields["table"], "session");
     }
     metrics.read();
-    let count = [
+    let labels = [
         ("operation", "count"),
         ("backend", backend(&db)),
         ("table", "session"),
     ];
-    assert_eq!(metrics.counter("session_store_retries_total", &count), 1);
+    assert_eq!(metrics.counter("session_store_retries_total", &labels), 1);
 }
 
-async fn a_refused_statement_is_an_error(db: DatabaseConnection) {
+async fn a_failed_statement_has_the_outcome_error(db: DatabaseConnection) {
+    install_span_recorder();
     let store = Store::new(db);
-    watched();
     store.count().await.unwrap_err();
-    assert_eq!(told(), ["count - error"]);
+    assert_eq!(take_outcomes(), ["count - error"]);
 }
 
-/// As by a timeout around the request: the operations that take too long are those to know of.
-async fn a_statement_that_is_cancelled_is_told_too(db: DatabaseConnection) {
+/// A timeout around a request cancels the slow operations, which operators want to see.
+async fn a_cancelled_statement_has_the_outcome_cancelled(db: DatabaseConnection) {
     let backend = backend(&db);
-    let store = open(db, &Clock::new()).await;
-    // Those of opening are not looked at.
-    spans();
+    let (store, _) = observed_store(db).await;
     let metrics = Metrics::new();
     let _recorder = metrics.record();
-    let _taken = take_connections(store.db()).await;
+    let _connections = take_connections(store.db()).await;
     {
         let count = pin!(store.count());
         let polled = count.poll(&mut task::Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
     }
-    assert_eq!(told(), ["count - cancelled"]);
-    let count = [
+    assert_eq!(take_outcomes(), ["count - cancelled"]);
+    let labels = [
         ("operation", "count"),
         ("backend", backend),
         ("table", "session"),
         ("outcome", "cancelled"),
     ];
     metrics.read();
-    assert_eq!(metrics.counter("session_store_operations_total", &count), 1);
+    assert_eq!(
+        metrics.counter("session_store_operations_total", &labels),
+        1
+    );
 }
 
 /// A metric's name and labels.
 type Key = (String, BTreeMap<String, String>);
 
-/// What was recorded, all of it.
+/// Records metrics and keeps what was read.
 struct Metrics {
     recorder: DebuggingRecorder,
     snapshotter: Snapshotter,
-    seen: RefCell<HashMap<Key, DebugValue>>,
+    values: RefCell<HashMap<Key, DebugValue>>,
 }
 
 impl Metrics {
@@ -247,7 +245,7 @@ impl Metrics {
         Self {
             snapshotter: recorder.snapshotter(),
             recorder,
-            seen: RefCell::default(),
+            values: RefCell::default(),
         }
     }
 
@@ -255,7 +253,7 @@ impl Metrics {
         metrics::set_default_local_recorder(&self.recorder)
     }
 
-    /// Once read, a value is gone from the recorder.
+    /// Reads the values, which removes them from the recorder.
     fn read(&self) {
         for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
             let key = key.key();
@@ -263,7 +261,7 @@ impl Metrics {
                 .labels()
                 .map(|label| (label.key().into(), label.value().into()));
             let key = (key.name().to_owned(), labels.collect());
-            self.seen.borrow_mut().insert(key, value);
+            self.values.borrow_mut().insert(key, value);
         }
     }
 
@@ -271,13 +269,13 @@ impl Metrics {
         &self,
         name: &str,
         labels: &[(&str, &str)],
-        of: impl Fn(&DebugValue) -> Option<T>,
+        convert: impl Fn(&DebugValue) -> Option<T>,
     ) -> Option<T> {
         let labels = labels
             .iter()
             .map(|(key, value)| ((*key).into(), (*value).into()));
         let key = (name.to_owned(), labels.collect());
-        self.seen.borrow().get(&key).and_then(of)
+        self.values.borrow().get(&key).and_then(convert)
     }
 
     fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
@@ -306,7 +304,7 @@ impl Metrics {
 
 async fn operations_are_counted_and_timed(db: DatabaseConnection) {
     let backend = backend(&db);
-    let store = open(db, &Clock::new()).await;
+    let (store, _) = observed_store(db).await;
     let metrics = Metrics::new();
     let _recorder = metrics.record();
     for _ in 0..3 {
@@ -332,45 +330,38 @@ async fn operations_are_counted_and_timed(db: DatabaseConnection) {
 }
 
 async fn a_merged_conflict_is_counted(db: DatabaseConnection) {
-    let of_table = [("backend", backend(&db)), ("table", "session")];
-    let clock = Clock::new();
-    let store = open(db, &clock).await;
+    let table = [("backend", backend(&db)), ("table", "session")];
+    let (store, _) = observed_store(db).await;
     let app = {
         let store = store.clone();
-        Router::new()
-            .route(
-                "/",
-                get(async |session: Session| session.insert("a", 1).await.unwrap()),
-            )
-            .route(
-                "/conflict",
-                get(async move |session: Session| {
-                    session.insert("b", 1).await.unwrap();
-                    // Another request saves first.
-                    let id = session.id().unwrap();
-                    let other = store.load(&id).await.unwrap().unwrap();
-                    store.save(&other).await.unwrap();
-                }),
-            )
+        session_routes().route(
+            "/conflict",
+            get(async move |session: Session| {
+                session.insert("b", 1).await.unwrap();
+                // Another request saves first.
+                let id = session.id().unwrap();
+                let other = store.load(&id).await.unwrap().unwrap();
+                store.save(&other).await.unwrap();
+            }),
+        )
     };
     let metrics = Metrics::new();
     let _recorder = metrics.record();
     let mut visitor = Visitor::new(&app.layer(store.layer()));
-    visitor.ok("/").await;
-    visitor.ok("/").await;
+    visitor.ok("/insert/a/1").await;
+    visitor.ok("/insert/a/1").await;
     let conflicts = || {
         metrics.read();
-        metrics.counter("session_store_conflicts_merged_total", &of_table)
+        metrics.counter("session_store_conflicts_merged_total", &table)
     };
     assert_eq!(conflicts(), 0);
     visitor.ok("/conflict").await;
     assert_eq!(conflicts(), 1);
 }
 
-async fn pruned_rows_and_the_last_prune_are_told(db: DatabaseConnection) {
-    let of_table = [("backend", backend(&db)), ("table", "session")];
-    let clock = Clock::new();
-    let store = open(db, &clock).await;
+async fn pruned_rows_and_the_last_prune_are_recorded(db: DatabaseConnection) {
+    let table = [("backend", backend(&db)), ("table", "session")];
+    let (store, clock) = observed_store(db).await;
     for _ in 0..5 {
         store.create(&mut record(clock.now(), [])).await.unwrap();
     }
@@ -383,8 +374,8 @@ async fn pruned_rows_and_the_last_prune_are_told(db: DatabaseConnection) {
         metrics.read();
         metrics
     };
-    let told = |metrics: &Metrics| {
-        let gauge = |name| metrics.gauge(name, &of_table);
+    let last_prune = |metrics: &Metrics| {
+        let gauge = |name| metrics.gauge(name, &table);
         (
             gauge("session_store_last_prune_failed"),
             gauge("session_store_last_prune_timestamp_seconds"),
@@ -393,12 +384,12 @@ async fn pruned_rows_and_the_last_prune_are_told(db: DatabaseConnection) {
     let now = (clock.now() - OffsetDateTime::UNIX_EPOCH).as_seconds_f64();
 
     let metrics = prune().await;
-    assert_eq!(told(&metrics), (Some(0.0), Some(now)));
-    let rows = metrics.counter("session_store_pruned_rows_total", &of_table);
+    assert_eq!(last_prune(&metrics), (Some(0.0), Some(now)));
+    let rows = metrics.counter("session_store_pruned_rows_total", &table);
     assert_eq!(rows, 5);
 
     execute(store.db(), "ALTER TABLE session RENAME TO elsewhere").await;
-    assert_eq!(told(&prune().await), (Some(1.0), None));
+    assert_eq!(last_prune(&prune().await), (Some(1.0), None));
 }
 
 #[test]
@@ -414,12 +405,12 @@ fn every_name_is_in_the_documentation() {
         let metrics = source.split("!(\"session_store").skip(1);
         let operations = operations.filter_map(|rest| rest.trim_start().strip_prefix('"'));
         let metrics = metrics.map(|rest| ("session_store", rest));
-        let names_of = operations.map(|rest| ("", rest)).chain(metrics);
-        for (prefix, rest) in names_of {
+        let prefixed = operations.map(|rest| ("", rest)).chain(metrics);
+        for (prefix, rest) in prefixed {
             let name = format!("`{prefix}{}`", rest.split('"').next().unwrap());
-            assert!(page.contains(&name), "{name} is not in telemetry.md");
+            assert!(page.contains(&name), "cannot find {name} in telemetry.md");
             names += 1;
         }
     }
-    assert!(names > 20, "only {names} names were found in the sources");
+    assert!(names > 20, "found only {names} names in the sources");
 }

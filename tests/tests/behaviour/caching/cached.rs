@@ -8,7 +8,7 @@ use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::Result;
 
-/// A store whose `load` may be answered with what was true up to a bound ago.
+/// A store whose `load` may return a record that is up to `bound` old.
 #[derive(Clone)]
 pub struct Cached<S> {
     store: S,
@@ -42,7 +42,7 @@ impl<S: SessionStore> SessionStore for Cached<S> {
 
     async fn save(&self, record: &Record) -> Result<()> {
         let saved = self.store.save(record).await;
-        // Also when it was refused: then what is cached is of a session that has ended.
+        // Also if it was refused: the session in the cache was deleted or has expired.
         self.records.invalidate(&record.id).await;
         saved
     }

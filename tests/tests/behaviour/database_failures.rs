@@ -1,4 +1,4 @@
-//! What is not there or does not fit gives a clear error, and never a panic.
+//! Failing databases: clear errors instead of panics, and retries.
 
 use std::time::Duration as StdDuration;
 
@@ -10,7 +10,7 @@ use sea_orm::{
 use serde_json::json;
 use session_store::{DefaultStore, Error, connect_options, express_session};
 use tests::database::execute;
-use tests::{Killer, on_every_database, record, store};
+use tests::{ConnectionKiller, new_session, on_every_database, record, store};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::SessionStore;
 use tower_sessions::session::Id;
@@ -18,8 +18,8 @@ use tower_sessions::session::Id;
 on_every_database!(
     an_error_for_a_missing_table_says_how_to_create_it,
     a_missing_column_is_named,
-    a_killed_connection_costs_no_operation,
-    a_connection_lost_before_it_is_tested_costs_the_store_nothing,
+    operations_succeed_while_connections_are_killed,
+    operations_succeed_after_all_pooled_connections_are_lost,
 );
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_disconnected_store_gives_a_clear_error_and_no_panic() {
             "{message}"
         );
     }
-    // These send nothing.
+    // These need no connection.
     let _ = (
         store.active(),
         store.table(),
@@ -64,23 +64,23 @@ async fn a_disconnected_store_gives_a_clear_error_and_no_panic() {
 }
 
 #[test]
-fn a_schedule_outside_a_runtime_is_no_panic() {
+fn a_schedule_outside_a_runtime_does_not_panic() {
     drop(DefaultStore::new(DatabaseConnection::default()).prune_every(Duration::HOUR));
 }
 
 async fn an_error_for_a_missing_table_says_how_to_create_it(db: DatabaseConnection) {
     let store = DefaultStore::new(db.clone());
-    let says_how = |message: String| {
+    let check = |message: String| {
         let help = "the table `express_session` does not exist; create it with `create_table()` or \
                     in a migration (";
         assert!(message.contains(help), "{message}");
     };
     let error = store.count().await.unwrap_err();
     assert!(matches!(error, Error::MissingTable { .. }), "{error:?}");
-    says_how(error.to_string());
-    says_how(store.load(&Id::default()).await.unwrap_err().to_string());
+    check(error.to_string());
+    check(store.load(&Id::default()).await.unwrap_err().to_string());
 
-    // Another table is missing, which the condition names.
+    // The table in the condition is missing.
     store.create_table().await.unwrap();
     let elsewhere = Query::select()
         .column("sid")
@@ -96,8 +96,7 @@ async fn an_error_for_a_missing_table_says_how_to_create_it(db: DatabaseConnecti
 
 async fn a_missing_column_is_named(db: DatabaseConnection) {
     let (store, clock) = store::<express_session::Model>(db).await;
-    let mut session = record(clock.now(), []);
-    store.create(&mut session).await.unwrap();
+    let mut session = new_session(&store, clock.now(), []).await;
     execute(
         store.db(),
         "ALTER TABLE express_session RENAME COLUMN sess TO data",
@@ -116,42 +115,42 @@ async fn a_missing_column_is_named(db: DatabaseConnection) {
     }
 }
 
-/// Ends every connection to the test's database again and again until the store is done.
-async fn killing<T>(db: &DatabaseConnection, work: impl Future<Output = T>) -> T {
-    let killer = Killer::of(db).await;
+/// Kills all connections to the test's database again and again until the work is done.
+async fn while_killing_connections<T>(db: &DatabaseConnection, work: impl Future<Output = T>) -> T {
+    let killer = ConnectionKiller::new(db).await;
     let mut work = std::pin::pin!(work);
     loop {
         tokio::select! {
             outcome = &mut work => return outcome,
             () = tokio::time::sleep(StdDuration::from_millis(50)) => {}
         }
-        killer.kill().await;
+        killer.kill_all().await;
     }
 }
 
-async fn a_connection_lost_before_it_is_tested_costs_the_store_nothing(db: DatabaseConnection) {
+async fn operations_succeed_after_all_pooled_connections_are_lost(db: DatabaseConnection) {
     if db.get_database_backend() == DbBackend::Sqlite {
         return;
     }
-    let killer = Killer::of(&db).await;
+    let killer = ConnectionKiller::new(&db).await;
     let mut options = connect_options(&killer.url);
     options.min_connections(30).max_connections(30);
-    let lossy = Database::connect(options).await.unwrap();
-    let (store, clock) = store::<express_session::Model>(lossy).await;
+    let pool = Database::connect(options).await.unwrap();
+    let (store, clock) = store::<express_session::Model>(pool).await;
     let mut session = record(clock.now(), [("n", json!(1))]);
     for _ in 0..3 {
         store.create(&mut session).await.unwrap();
-        killer.kill().await;
+        killer.kill_all().await;
         let loaded = store.load(&session.id).await.unwrap();
         assert_eq!(loaded.as_ref(), Some(&session));
-        killer.kill().await;
+        killer.kill_all().await;
         store.save(&session).await.unwrap();
-        killer.kill().await;
+        killer.kill_all().await;
         store.delete(&session.id).await.unwrap();
     }
 }
 
-async fn a_killed_connection_costs_no_operation(db: DatabaseConnection) {
+async fn operations_succeed_while_connections_are_killed(db: DatabaseConnection) {
     if db.get_database_backend() == DbBackend::Sqlite {
         return;
     }
@@ -162,8 +161,7 @@ async fn a_killed_connection_costs_no_operation(db: DatabaseConnection) {
                 let (store, now) = (store.clone(), clock.now());
                 tokio::spawn(async move {
                     for _ in 0..20 {
-                        let mut session = record(now, [("n", json!(0))]);
-                        store.create(&mut session).await.unwrap();
+                        let mut session = new_session(&store, now, [("n", json!(0))]).await;
                         for n in 1..10 {
                             session.data.insert("n".into(), json!(n));
                             store.save(&session).await.unwrap();
@@ -179,17 +177,17 @@ async fn a_killed_connection_costs_no_operation(db: DatabaseConnection) {
             task.await.unwrap();
         }
     };
-    killing(&db, work).await;
+    while_killing_connections(&db, work).await;
     assert_eq!(store.count().await.unwrap(), 0);
 }
 
 #[tokio::test]
-async fn a_busy_sqlite_is_waited_for() {
+async fn the_store_waits_for_a_busy_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/busy.sqlite?mode=rwc", folder.path().display());
     let connect = async || {
         let mut options = ConnectOptions::new(&url);
-        // Without the driver's own patience.
+        // The store has to wait, not the driver.
         options
             .max_connections(1)
             .map_sqlx_sqlite_opts(|options| options.busy_timeout(StdDuration::ZERO));
@@ -212,7 +210,7 @@ async fn a_busy_sqlite_is_waited_for() {
     writer.await.unwrap().unwrap();
     assert_eq!(store.count().await.unwrap(), 1);
 
-    // What does not pass is reported, in words.
+    // A lock that is never released is an error.
     let writing = other.begin().await.unwrap();
     execute_in(&writing, "DELETE FROM express_session").await;
     let error = store

@@ -1,23 +1,23 @@
-//! A fault made to order: connections that end.
+//! Kills connections from the server's side.
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
-use crate::database::{server_of, url_of};
+use crate::database::{database_url, server_url_of};
 
-/// Ends the connections to a database of a server, from another one.
+/// Kills the connections to one database of a server, over a connection to another database.
 #[derive(Debug)]
-pub struct Killer {
+pub struct ConnectionKiller {
     connection: DatabaseConnection,
-    /// Of the database whose connections it ends.
+    /// The URL of the database whose connections it kills.
     pub url: String,
     name: String,
 }
 
-impl Killer {
-    pub async fn of(db: &DatabaseConnection) -> Self {
-        let url = url_of(db).await;
+impl ConnectionKiller {
+    pub async fn new(db: &DatabaseConnection) -> Self {
+        let url = database_url(db).await;
         let (_, name) = url.rsplit_once('/').unwrap();
-        let server = server_of(db).unwrap();
+        let server = server_url_of(db).unwrap();
         Self {
             connection: Database::connect(server).await.unwrap(),
             name: name.to_owned(),
@@ -25,7 +25,7 @@ impl Killer {
         }
     }
 
-    pub async fn kill(&self) {
+    pub async fn kill_all(&self) {
         let Self {
             connection, name, ..
         } = self;
@@ -44,7 +44,7 @@ impl Killer {
             } else {
                 format!("KILL {id}")
             };
-            // One that has ended by itself meanwhile cannot be killed.
+            // An error means that the connection is already closed.
             let _ = connection.execute_unprepared(&kill).await;
         }
     }

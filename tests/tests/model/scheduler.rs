@@ -1,4 +1,4 @@
-//! Connections that send a statement only when the explorer lets them, and the clock it moves.
+//! Connections that send a statement only when the explorer allows it, and a clock that it moves.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,71 +9,71 @@ use time::OffsetDateTime;
 
 use crate::explorer::Choices;
 
-/// What a statement does.
+/// The kind of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub enum StatementKind {
     Select,
     Insert,
     /// An update that writes data.
     Save,
-    /// An update that writes none.
+    /// An update that writes no data.
     Touch,
     Delete,
 }
 
-/// The time before and after the clock moves, which it may do once, at any moment.
+/// The times before and after the one move of the clock.
 #[derive(Clone, Copy, Debug)]
-pub struct Times {
+pub struct ClockTimes {
     pub before: OffsetDateTime,
     pub after: OffsetDateTime,
 }
 
 /// When the clock may move.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Moves {
+pub enum ClockMoves {
     #[default]
     Never,
-    /// While a statement is under way.
+    /// While a statement is sent.
     BetweenReads,
-    /// Also between two readings by one actor without a statement between them.
-    Anywhen,
+    /// Also between two reads of the clock by one actor without a statement between them.
+    Anytime,
 }
 
-/// One actor at a time is driven; the others wait, each for the turn of its next statement.
+/// One actor runs at a time. The others wait for the turn of their next statement.
 #[derive(Debug)]
 struct State {
-    times: Times,
-    moves: Moves,
+    times: ClockTimes,
+    moves: ClockMoves,
     has_moved: bool,
-    /// What each actor has last read from the clock, which may be ahead of time.
+    /// The time that each actor has last read. The clock of the run may be behind it.
     read: Vec<OffsetDateTime>,
     driven: usize,
-    /// The driven actor has read the clock.
+    /// The driven actor has read the clock in this turn.
     has_read: bool,
-    /// Nothing waits: the connections are being opened.
-    is_open: bool,
+    /// No statement waits, because the connections are being opened.
+    is_connecting: bool,
     /// The driven actor may send a statement.
     may_send: bool,
     /// The driven actor waits to send one.
     is_waiting: bool,
-    /// What the driven actor has sent.
-    sent: Option<Verb>,
+    /// The statement that the driven actor has sent.
+    sent: Option<StatementKind>,
     choices: Choices,
 }
 
 #[derive(Clone, Debug)]
-pub struct Gate(Arc<Mutex<State>>);
+pub struct Scheduler(Arc<Mutex<State>>);
 
-impl Gate {
-    pub fn new(times: Times) -> Self {
+impl Scheduler {
+    pub fn new(times: ClockTimes) -> Self {
         Self(Arc::new(Mutex::new(State {
             times,
-            moves: Moves::Never,
+            moves: ClockMoves::Never,
             has_moved: false,
             read: Vec::new(),
             driven: 0,
             has_read: false,
-            is_open: true,
+            is_connecting: true,
             may_send: false,
             is_waiting: false,
             sent: None,
@@ -81,9 +81,9 @@ impl Gate {
         })))
     }
 
-    /// A connection for one actor: a pool of one, which asks the gate whenever it gives that out.
+    /// Opens a pool with one connection for one actor. Taking the connection waits for the turn.
     pub async fn connect(&self, url: &str) -> DatabaseConnection {
-        let gate = self.clone();
+        let scheduler = self.clone();
         let mut options = ConnectOptions::new(url);
         options
             .max_connections(1)
@@ -91,28 +91,28 @@ impl Gate {
             .sqlx_logging(false)
             .map_sqlx_sqlite_opts(|sqlite| sqlite.pragma("read_uncommitted", "true"))
             .map_sqlx_sqlite_pool_opts(move |pool| {
-                let gate = gate.clone();
+                let scheduler = scheduler.clone();
                 pool.test_before_acquire(false).before_acquire(move |_, _| {
-                    let gate = gate.clone();
+                    let scheduler = scheduler.clone();
                     Box::pin(async move {
-                        gate.turn().await;
+                        scheduler.wait_for_turn().await;
                         Ok(true)
                     })
                 })
             });
         let mut db = Database::connect(options).await.unwrap();
-        let gate = self.clone();
+        let scheduler = self.clone();
         db.set_metric_callback(move |info| {
             assert!(!info.failed, "{}", info.statement);
-            gate.state().sent = Some(verb(&info.statement.sql));
+            scheduler.state().sent = Some(statement_kind(&info.statement.sql));
         });
         db
     }
 
-    async fn turn(&self) {
+    async fn wait_for_turn(&self) {
         poll_fn(|_| {
             let mut state = self.state();
-            if state.is_open || std::mem::take(&mut state.may_send) {
+            if state.is_connecting || std::mem::take(&mut state.may_send) {
                 return Poll::Ready(());
             }
             state.is_waiting = true;
@@ -121,10 +121,10 @@ impl Gate {
         .await;
     }
 
-    /// The time as the driven actor reads it.
+    /// Returns the time that the driven actor reads.
     ///
-    /// Only such a reading tells whether the clock has moved. So this is where it does; or it will
-    /// have when the actor goes on, which is for the explorer to see to.
+    /// Only a read shows whether the clock has moved, so the choice is made here. If the actor reads
+    /// the later time, the explorer moves the clock before the actor continues.
     pub fn now(&self) -> OffsetDateTime {
         let mut state = self.state();
         let State { times, driven, .. } = *state;
@@ -133,9 +133,9 @@ impl Gate {
         };
         let has_read = std::mem::replace(&mut state.has_read, true);
         let may_move = match state.moves {
-            Moves::Never => false,
-            Moves::BetweenReads => !has_read,
-            Moves::Anywhen => true,
+            ClockMoves::Never => false,
+            ClockMoves::BetweenReads => !has_read,
+            ClockMoves::Anytime => true,
         };
         let has_moved = state.has_moved || read == times.after;
         if has_moved || may_move && state.choices.choose(2) == 1 {
@@ -144,21 +144,21 @@ impl Gate {
         state.read[driven]
     }
 
-    /// The time that the actor has last read.
+    /// Returns the time that the actor has last read.
     pub fn last_read(&self, actor: usize) -> OffsetDateTime {
         self.state().read[actor]
     }
 
-    /// Before a run: the clock is back.
-    pub fn begin(&self, actors: usize, moves: Moves) {
+    /// Starts a run and sets the clock back.
+    pub fn begin(&self, actors: usize, moves: ClockMoves) {
         let mut state = self.state();
-        state.is_open = false;
+        state.is_connecting = false;
         state.moves = moves;
         state.has_moved = false;
         state.read = vec![state.times.before; actors];
     }
 
-    /// The latest time that an actor has read.
+    /// Returns the latest time that an actor has read.
     pub fn latest(&self) -> OffsetDateTime {
         let state = self.state();
         state
@@ -173,7 +173,7 @@ impl Gate {
         self.state().has_moved = true;
     }
 
-    /// Whether the actor has read a time that is still to come.
+    /// Returns whether the actor has read a time that the clock has not reached.
     pub fn is_ahead(&self, actor: usize) -> bool {
         let state = self.state();
         !state.has_moved && state.read[actor] == state.times.after
@@ -191,7 +191,7 @@ impl Gate {
         self.state().is_waiting
     }
 
-    pub fn take_sent(&self) -> Option<Verb> {
+    pub fn take_sent(&self) -> Option<StatementKind> {
         self.state().sent.take()
     }
 
@@ -199,7 +199,7 @@ impl Gate {
         self.state().choices.choose(of)
     }
 
-    /// The next run; false after the last one.
+    /// Moves to the next run. Returns false after the last one.
     pub fn next_run(&self) -> bool {
         self.state().choices.advance()
     }
@@ -209,13 +209,13 @@ impl Gate {
     }
 }
 
-fn verb(sql: &str) -> Verb {
+fn statement_kind(sql: &str) -> StatementKind {
     match sql.split(' ').next() {
-        Some("SELECT") => Verb::Select,
-        Some("INSERT") => Verb::Insert,
-        Some("DELETE") => Verb::Delete,
-        Some("UPDATE") if sql.contains(r#""sess" ="#) => Verb::Save,
-        Some("UPDATE") => Verb::Touch,
-        _ => panic!("an unexpected statement: {sql}"),
+        Some("SELECT") => StatementKind::Select,
+        Some("INSERT") => StatementKind::Insert,
+        Some("DELETE") => StatementKind::Delete,
+        Some("UPDATE") if sql.contains(r#""sess" ="#) => StatementKind::Save,
+        Some("UPDATE") => StatementKind::Touch,
+        _ => panic!("unexpected statement: {sql}"),
     }
 }

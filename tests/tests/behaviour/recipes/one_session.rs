@@ -1,0 +1,18 @@
+use axum::BoxError;
+use sea_orm::ColumnTrait;
+use tower_sessions::Session;
+
+/// Signs a user in here, and out everywhere else.
+pub async fn sign_in(
+    store: &session::Store,
+    session: &Session,
+    user_id: i32,
+) -> Result<(), BoxError> {
+    session.cycle_id().await?;
+    session.insert("user_id", user_id).await?;
+    session.save().await?;
+    let id = session.id().ok_or("a saved session has an id")?;
+    let of_user = session::Column::UserId.eq(user_id);
+    store.revoke_others(of_user, &id).await?;
+    Ok(())
+}
