@@ -79,12 +79,13 @@ async fn main() -> Result<(), AnyError> {
         .unwrap_or_else(|_| "sqlite://axum_login.sqlite?mode=rwc".to_owned());
 
     let db = Database::connect(connect_options(url)).await?;
-    let store = session::Store::new(db).with_idle_timeout(IDLE_TIMEOUT);
+    let store = session::Store::new(db.clone()).with_idle_timeout(IDLE_TIMEOUT);
     store.create_table().await?;
     let prune = store.prune_every(Duration::minutes(15));
 
     serve(app(store)).await?;
     prune.stop().await;
+    db.close().await?;
     Ok(())
 }
 

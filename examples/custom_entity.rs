@@ -113,11 +113,13 @@ async fn main() -> Result<(), AnyError> {
     let url = std::env::var("DATABASE_URL")
         .unwrap_or_else(|_| "sqlite://custom_entity.sqlite?mode=rwc".to_owned());
 
-    let store = open(Database::connect(connect_options(url)).await?).await?;
+    let db = Database::connect(connect_options(url)).await?;
+    let store = open(db.clone()).await?;
     let prune = store.prune_every(Duration::minutes(15));
 
     serve(app(store)).await?;
     prune.stop().await;
+    db.close().await?;
     Ok(())
 }
 

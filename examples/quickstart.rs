@@ -34,12 +34,13 @@ async fn main() -> Result<(), AnyError> {
         .unwrap_or_else(|_| "sqlite://quickstart.sqlite?mode=rwc".to_owned());
 
     let db = Database::connect(connect_options(url)).await?;
-    let store = DefaultStore::new(db).with_idle_timeout(Duration::days(14));
+    let store = DefaultStore::new(db.clone()).with_idle_timeout(Duration::days(14));
     store.create_table().await?;
     let prune = store.prune_every(Duration::minutes(15));
 
     serve(app(store)).await?;
     prune.stop().await;
+    db.close().await?;
     Ok(())
 }
 

@@ -50,13 +50,15 @@ async fn main() -> Result<(), AnyError> {
     let url = std::env::var("DATABASE_URL")
         .unwrap_or_else(|_| "sqlite://devices.sqlite?mode=rwc".to_owned());
 
-    let store = open(Database::connect(connect_options(url)).await?).await?;
+    let db = Database::connect(connect_options(url)).await?;
+    let store = open(db.clone()).await?;
     let prune = store.prune_every(Duration::minutes(15));
     let sampling = tokio::spawn(sample::every_minute(store.clone()));
 
     serve(app(store)).await?;
     sampling.abort();
     prune.stop().await;
+    db.close().await?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The rules for the attributes of one column.
 
-use crate::ast::{Field, NonColumn};
+use crate::ast::{Field, NonColumn, type_name};
 use crate::attr::{Role, Source, SourceAttr};
 use crate::error::Errors;
 
@@ -21,6 +21,7 @@ impl<'a> Column<'a> {
         let source = field.attrs.sources.first();
         let column = Self { field, source };
         column.check_sources(errors);
+        column.check_name(errors);
         column.check_default(errors);
         column.check_index(errors);
         Some(column)
@@ -49,6 +50,27 @@ impl<'a> Column<'a> {
         for second in rest {
             errors.push_spanned(&second.ident, conflict(first, second));
         }
+    }
+
+    /// A column with the name of an optional role could be meant for the store or for a session key.
+    /// Taken for a key that the application never sets, it would stay empty without an error.
+    fn check_name(&self, errors: &mut Errors) {
+        let attrs = &self.field.attrs;
+        if self.source.is_some() || attrs.default.is_some() || attrs.is_incomplete {
+            return;
+        }
+        let name = self.field.name();
+        let content = match name.as_str() {
+            "created_at" => "the time when the session was created",
+            "last_seen" => "the time of the visitor's last activity",
+            "version" if is_integer(self.field) => "the number of saves",
+            _ => return,
+        };
+        let message = format!(
+            "expected an attribute on `{name}`: add `#[session({name})]` for {content}, or \
+             `#[session(key = \"{name}\")]` for the session key"
+        );
+        errors.push_spanned(self.field.ident, message);
     }
 
     /// A default is for a value that the session can lack.
@@ -85,6 +107,11 @@ impl<'a> Column<'a> {
         };
         errors.push_spanned(index, format!("unexpected `index`: {reason}"));
     }
+}
+
+fn is_integer(field: &Field<'_>) -> bool {
+    let ty = type_name(field.required_type());
+    ["i32", "i64", "u32", "u64"].contains(&ty.as_str())
 }
 
 fn reject_attributes(field: &Field<'_>, reason: NonColumn, errors: &mut Errors) {

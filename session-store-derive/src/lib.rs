@@ -70,7 +70,8 @@ use crate::error::Errors;
 ///
 /// Every create and save also fills the other columns. Without an attribute, a column takes the value
 /// of the session key that has the field's name: after `session.insert("user_id", 7)`, the column
-/// `user_id` holds 7.
+/// `user_id` holds 7. A field named `created_at`, `last_seen` or (if it is an integer) `version` needs an
+/// attribute, because the store could be meant to fill it.
 ///
 /// A field can have one of these attributes:
 ///

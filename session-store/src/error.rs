@@ -146,10 +146,10 @@ pub enum Error {
     },
 }
 
-/// Prints the message: the derived output would show the row that an error of PostgreSQL is about.
+/// Prints the message: derived output would show the row that an error of PostgreSQL is about.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Error({self})")
+        fmt::Display::fmt(self, f)
     }
 }
 

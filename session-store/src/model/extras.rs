@@ -65,7 +65,7 @@ impl<C: ColumnTrait> Extra<'_, C> {
 
     fn deserialize<T: ExtraColumn>(self, value: &Value) -> Result<T> {
         // serde's own message is dropped: it quotes the value.
-        T::deserialize(value).map_err(|_| self.error(kind(value), ""))
+        T::deserialize(value).map_err(|_| self.error(kind::<T>(value), ""))
     }
 
     fn null<T: ExtraColumn>(self) -> Result<T> {
@@ -111,10 +111,12 @@ impl fmt::Display for Source<'_> {
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+/// Describes a value that is not a `T`.
+fn kind<T: DeserializeOwned>(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
+        Value::Number(_) if T::deserialize(&Value::from(0)).is_ok() => "a number out of range",
         Value::Number(_) => "a number",
         Value::String(_) => "a string",
         Value::Array(_) => "an array",

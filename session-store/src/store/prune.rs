@@ -181,16 +181,34 @@ impl<M: SessionModel> Pruner<M> {
     }
 
     async fn run_on_schedule(self, mut stopped: oneshot::Receiver<()>) {
+        let mut has_pruned = false;
         loop {
             tokio::select! {
-                _ = &mut stopped => return,
+                stopped = &mut stopped => {
+                    if stopped.is_err() && !has_pruned {
+                        tracing::warn!(
+                            "the `PruneTask` was dropped before the first prune, so nothing is \
+                             pruned; bind it to a named variable"
+                        );
+                    }
+                    return;
+                }
                 () = tokio::time::sleep(self.wait()) => {}
             }
-            let is_stopped = || stopped.try_recv() != Err(oneshot::error::TryRecvError::Empty);
-            match self.prune_until(is_stopped).await {
+            has_pruned = true;
+            let mut is_stopped = false;
+            let pruned = self.prune_until(|| {
+                is_stopped = stopped.try_recv() != Err(oneshot::error::TryRecvError::Empty);
+                is_stopped
+            });
+            match pruned.await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "expired sessions pruned"),
                 Err(error) => tracing::error!(%error, "expired sessions not pruned"),
+            }
+            // The channel must not be polled again.
+            if is_stopped {
+                return;
             }
         }
     }
@@ -328,7 +346,8 @@ pub struct PruneTask {
 impl PruneTask {
     /// Stops the schedule and waits until the current batch is done.
     pub async fn stop(self) {
-        drop(self.stop);
+        // Fails if the task has ended.
+        let _ = self.stop.send(());
         if let Some(task) = self.task
             && let Err(error) = task.await
         {

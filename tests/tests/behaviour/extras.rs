@@ -234,7 +234,7 @@ async fn a_required_column_without_a_value_is_an_error_and_nothing_is_written(
             [
                 "column `tenant`",
                 "`tenant_id`",
-                "expected `i32`, found a number",
+                "expected `i32`, found a number out of range",
             ],
         ),
         (

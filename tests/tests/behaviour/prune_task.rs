@@ -6,7 +6,7 @@ use std::time::Duration as StdDuration;
 
 use sea_orm::{DatabaseConnection, DbBackend};
 use session_store::SeaOrmStore;
-use tests::database::execute;
+use tests::database::{execute, take_connections};
 use tests::kinds::json_and_offset::Model;
 use tests::{create_expiring, on_every_database, row_count, store};
 use time::{Duration, OffsetDateTime};
@@ -17,6 +17,7 @@ on_every_database!(
     the_schedule_continues_after_an_error,
     a_zero_interval_never_prunes,
     a_stopped_or_dropped_task_no_longer_prunes,
+    stop_waits_for_the_current_batch_and_then_the_task_ends,
 );
 
 /// Pauses tokio's clock until the test advances it.
@@ -163,4 +164,46 @@ async fn a_stopped_or_dropped_task_no_longer_prunes(db: DatabaseConnection) {
         wait_for_a_prune().await;
     }
     assert_eq!(row_count(&store).await, 1);
+}
+
+async fn stop_waits_for_the_current_batch_and_then_the_task_ends(db: DatabaseConnection) {
+    let store = store_with_an_expired_session(db).await;
+    let has_started = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&has_started);
+    let counted = store.clone().with_clock(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        OffsetDateTime::now_utc()
+    });
+    let panics = count_panics();
+    let connections = take_connections(store.db()).await;
+    let task = counted
+        .pruner()
+        .interval(Duration::MILLISECOND)
+        .jitter(Duration::ZERO)
+        .start();
+    wait_until("the prune waits for a connection", async || {
+        has_started.load(Ordering::SeqCst) > 0
+    })
+    .await;
+    let stop = tokio::spawn(task.stop());
+    wait_for_a_prune().await;
+    assert!(!stop.is_finished(), "stopped in the middle of a batch");
+    drop(connections);
+    stop.await.unwrap();
+    assert_eq!(row_count(&store).await, 0);
+    assert_eq!(panics.load(Ordering::SeqCst), 0);
+}
+
+/// Counts the panics of this thread from now on.
+fn count_panics() -> Arc<AtomicU32> {
+    let panics = Arc::new(AtomicU32::new(0));
+    let (counter, thread) = (Arc::clone(&panics), std::thread::current().id());
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == thread {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+        hook(info);
+    }));
+    panics
 }

@@ -47,7 +47,8 @@ macro_rules! recipes {
                 let code = include_str!(concat!("recipes/", stringify!($name), ".rs"));
                 assert!(guide.contains(code), stringify!($name));
             )*
-            let blocks = guide.matches("\n```\n").count() / 2;
+            // The first block is the entity.
+            let blocks = guide.matches("\n```rust\n").count() - 1;
             let tested = [$(stringify!($name)),*].len();
             assert_eq!(blocks, tested, "the guide has a recipe that is not tested");
         }

@@ -46,6 +46,7 @@ pub struct Model {
     #[session(skip)]
     pub expire: Option<TimeDate>,
     pub version: Option<String>,
+    #[session(key = "created_at")]
     pub created_at: Option<String>,
 }
 
