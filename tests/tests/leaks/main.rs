@@ -192,5 +192,4 @@ async fn cause_errors(store: &session::Store, clock: &Clock, ids: &mut Vec<Id>, 
     }
     let error = store.find(&one.id).await.unwrap_err();
     write(&error, error.to_string());
-    execute(store.db(), "ALTER TABLE session RENAME COLUMN away TO sess").await;
 }
