@@ -30,6 +30,26 @@ pub enum Error {
     #[error("nothing saved: the session was deleted, has expired, or never existed")]
     NotFound,
 
+    /// The session to save has ended earlier in the same request, under
+    /// [`store.layer()`](crate::SeaOrmStore::layer): the request has deleted it with `Session::delete`,
+    /// or has found that it does not exist. Nothing was written.
+    ///
+    /// At the end of the request, its data begin a new session. To begin one earlier, call
+    /// `Session::flush`.
+    #[error(
+        "nothing saved: the session has ended earlier in this request; to begin a new one, call \
+         `Session::flush` before the `insert`"
+    )]
+    Ended,
+
+    /// The database has accepted a statement that saves or deletes a session, and has left the row as
+    /// it was. A trigger or a row-level security policy can do that.
+    #[error(
+        "the session is neither saved nor deleted, because the database left its row as it was; check \
+         the table's triggers and row-level security policies"
+    )]
+    RowKept,
+
     /// Other requests kept saving the session while this one tried to. Nothing was written.
     #[error("nothing saved: other requests saved the session first, {attempts} times in a row")]
     Conflict {

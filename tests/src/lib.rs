@@ -7,12 +7,14 @@ pub mod database;
 mod entity;
 pub mod kinds;
 mod on_every_database;
+mod send;
 mod session_routes;
 mod sessions;
 mod visitor;
 
 pub use clock::Clock;
 pub use connection_killer::ConnectionKiller;
+pub use send::{Answer, send};
 pub use session_routes::session_routes;
 pub use sessions::{
     create_expiring, neighbouring_timestamps, new_session, record, row_count, row_expiry, store,

@@ -15,7 +15,7 @@ use tower_service::Service;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 use super::cookie::{CookieOptions, Protection};
-use super::renew_cookie::RenewCookie;
+use super::finish_request::FinishRequest;
 use super::request_store::RequestStore;
 use crate::model::SessionModel;
 use crate::store::SeaOrmStore;
@@ -32,11 +32,14 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///   weeks after its last save.
     /// - With a `#[session(version)]` column, no change is lost. If two requests change different keys
     ///   of one session at the same time, both changes are kept. If they change one key, the later save
-    ///   wins. `Session::clear` removes what other requests have added.
-    /// - `Session::flush` followed by an `insert` creates a session with a new random id, and not with the
-    ///   id of the visitor's cookie.
-    /// - A session that another request has deleted before `Session::cycle_id` stays deleted, and
-    ///   `cycle_id` keeps `created_at`.
+    ///   wins. `Session::clear` removes what the request has seen and, before the first read, everything.
+    /// - `Session::cycle_id` takes effect with the save: one statement gives the row its new id and the
+    ///   request's changes. If the handler fails, is dropped, or the save is refused, the session stays
+    ///   under its old id. If another request deletes the session meanwhile, it stays deleted. The row
+    ///   keeps `created_at` and the columns that the store does not fill.
+    /// - After `Session::flush` or `Session::delete`, nothing from before is saved. What is inserted then
+    ///   begins a session with a new random id, and not with the id of the visitor's cookie.
+    /// - A new id that the handler has saved is set as the cookie even if the response is an error.
     ///
     /// # Examples
     ///
@@ -229,7 +232,7 @@ where
         let SessionLayer { store, cookie, .. } = &self.layer;
         let store = RequestStore::new(store.clone());
         let manager = self.layer.session_manager(store.clone());
-        let inner = RenewCookie::new(inner, store, Arc::clone(cookie));
+        let inner = FinishRequest::new(inner, store, Arc::clone(cookie));
         match &cookie.protection {
             Protection::Plaintext => Box::pin(manager.layer(inner).call(request)),
             #[cfg(feature = "signed")]

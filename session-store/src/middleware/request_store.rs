@@ -1,16 +1,19 @@
-//! The store of one request. It remembers what the request has loaded, to merge its changes.
+//! The store of one request. It remembers what the request has loaded, to merge its changes, to give
+//! the session a new id, and to write nothing of a session that has ended.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use time::{Duration, OffsetDateTime};
+use tower_sessions::Session;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{self, SessionStore};
 
-use super::snapshot::{Snapshot, is_merged, mark, unmark};
-use crate::error::{Error, Result};
-use crate::model::SessionModel;
+use super::row::{Renewal, Row};
+use super::snapshot::Snapshot;
+use crate::error::{BoxError, Error, Result};
+use crate::model::{SessionModel, SessionRef};
 use crate::store::{LoadedSession, SeaOrmStore};
 use crate::telemetry::metrics;
 
@@ -28,30 +31,11 @@ pub(super) struct RequestStore<M: SessionModel> {
 /// is dropped in the middle, changes nothing.
 #[derive(Default)]
 struct State {
-    /// The session as this request last loaded or saved it.
-    snapshot: Option<Snapshot>,
-    /// The session that this request has deleted, or is moving to another id.
-    deleted: Option<Deleted>,
-    /// The session whose expiry a load has moved.
-    slid: Option<Id>,
-}
-
-/// What `flush` and `cycle_id` have deleted. The next create shows which of them it was: after `flush`,
-/// the session still has the id that was deleted last, and after `cycle_id`, another.
-#[derive(Clone)]
-struct Deleted {
-    id: Id,
-    session: DeletedSession,
-}
-
-#[derive(Clone)]
-enum DeletedSession {
-    /// It was there, so `cycle_id` can continue it under a new id.
-    Known(Snapshot),
-    /// It was gone already: another request had deleted it.
-    Gone,
-    /// It was never loaded. Holds `created_at` if there is an absolute timeout.
-    Unknown(Option<OffsetDateTime>),
+    row: Row,
+    /// The request's session, until the response is there.
+    session: Option<Session>,
+    /// The session whose cookie has to be set again, because its expiry has moved or its id is new.
+    renewed: Option<Id>,
 }
 
 impl<M: SessionModel> RequestStore<M> {
@@ -62,155 +46,217 @@ impl<M: SessionModel> RequestStore<M> {
         }
     }
 
+    /// Begins a request with this session.
+    pub(super) fn begin(&self, session: Session) -> RunningRequest<M> {
+        let mut state = self.state();
+        state.row = match session.id() {
+            Some(_) => Row::Unread,
+            None => Row::Absent,
+        };
+        state.session = Some(session.clone());
+        drop(state);
+        RunningRequest {
+            store: self.clone(),
+            session,
+        }
+    }
+
     pub(super) fn idle_timeout(&self) -> Option<Duration> {
         self.store.expiry().idle_timeout()
-    }
-
-    /// Returns the session whose expiry a load of this request has moved.
-    pub(super) fn slid_session(&self) -> Option<Id> {
-        self.state().slid
-    }
-
-    /// Returns whether there is a session with this id, or was when this request loaded or saved it.
-    pub(super) async fn has(&self, id: &Id) -> Result<bool> {
-        let is_known = self.snapshot(id).is_some();
-        Ok(is_known || self.store.select(id).await?.is_some())
-    }
-
-    fn snapshot(&self, id: &Id) -> Option<Snapshot> {
-        let snapshot = self.state().snapshot.clone();
-        snapshot.filter(|snapshot| snapshot.id == *id)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn select(&self, id: &Id) -> Result<LoadedSession> {
-        self.store.select(id).await?.ok_or(Error::NotFound)
+    fn row(&self) -> Row {
+        self.state().row.clone()
+    }
+
+    /// Reads the row of a session that was cleared before it was read.
+    async fn read(&self, id: &Id) -> Result<Option<Snapshot>> {
+        let loaded = self.store.select(id).await?;
+        let snapshot = loaded.map(|loaded| Snapshot::of_loaded::<M>(*id, &loaded));
+        self.state().row.found(snapshot.clone());
+        Ok(snapshot)
+    }
+
+    async fn load_session(&self, id: &Id) -> Result<Option<LoadedSession>> {
+        if matches!(self.state().row, Row::Absent) {
+            return Ok(None);
+        }
+        let loaded = self.store.load_and_touch(id).await?;
+        let snapshot = loaded
+            .as_ref()
+            .map(|loaded| Snapshot::of_loaded::<M>(*id, loaded));
+        let mut state = self.state();
+        state.row.found(snapshot);
+        if matches!(state.row, Row::Absent) {
+            return Ok(None);
+        }
+        if loaded.as_ref().is_some_and(|loaded| loaded.has_slid) {
+            state.renewed = Some(*id);
+        }
+        Ok(loaded)
     }
 
     async fn save_session(&self, record: &Record) -> Result<()> {
-        let (mine, is_marked) = unmark(&record.data);
-        let snapshot = self.snapshot(&record.id);
-        // A session that was cleared before the first read was never loaded.
-        let was_cleared = !is_marked && snapshot.as_ref().is_none_or(|known| known.is_marked);
-        let mut snapshot = match snapshot {
-            Some(snapshot) => snapshot,
-            None => Snapshot::of_loaded::<M>(record.id, &self.select(&record.id).await?),
+        let snapshot = match self.row() {
+            Row::Loaded(snapshot) if snapshot.id == record.id => snapshot,
+            Row::Absent => return Err(Error::Ended),
+            _ => self.read(&record.id).await?.ok_or(Error::NotFound)?,
         };
-        let created_at = snapshot.created_at;
+        self.update(snapshot, record).await?;
+        Ok(())
+    }
+
+    async fn create_session(&self, record: &mut Record) -> Result<()> {
+        let renewed = match self.row() {
+            Row::Renewing(renewal) => {
+                record.id = renewal.to;
+                match renewal.snapshot {
+                    Some(snapshot) => Some(snapshot),
+                    None => self.read(&renewal.from).await?,
+                }
+            }
+            _ => None,
+        };
+        record.expiry_date = match renewed {
+            Some(snapshot) => self.update(snapshot, record).await?,
+            None => self.insert(record).await?,
+        };
+        self.state().renewed = Some(record.id);
+        Ok(())
+    }
+
+    /// Inserts a row under a new id, because the visitor may have chosen the record's. Returns when the
+    /// session expires.
+    async fn insert(&self, record: &mut Record) -> Result<OffsetDateTime> {
+        record.id = Id::default();
+        let created_at = self.store.now();
         let expires_at = self
             .store
-            .expiry()
-            .expires_at(record.expiry_date, created_at);
+            .insert(&mut record.id, &record.data, record.expiry_date, created_at)
+            .await?;
+        let snapshot = Snapshot::of_inserted::<M>(record.id, &record.data, created_at);
+        self.state().row = Row::Loaded(snapshot);
+        Ok(expires_at)
+    }
+
+    /// Updates the row, and gives it the record's id. Returns when the session expires.
+    async fn update(&self, mut snapshot: Snapshot, record: &Record) -> Result<OffsetDateTime> {
+        let policy = self.store.expiry();
+        let expires_at = policy.expires_at(record.expiry_date, snapshot.created_at);
         for _ in 0..SAVE_ATTEMPTS {
-            let merged = if was_cleared {
-                None
-            } else {
-                snapshot.merge::<M>(&mine)
-            };
-            let data = merged.as_ref().unwrap_or(&mine);
-            let version = is_merged::<M>().then_some(snapshot.version);
-            let update = self.store.update(&record.id, data, expires_at, version);
+            let merged = snapshot.merge(&record.data);
+            let data = merged.as_ref().unwrap_or(&record.data);
+            let session = SessionRef::new(&record.id, data, expires_at);
+            let update = self
+                .store
+                .update(&snapshot.id, &session, snapshot.version());
             if update.await? {
-                let version = snapshot.version + 1;
-                self.state().snapshot = Some(Snapshot {
-                    is_marked,
-                    ..Snapshot::new::<M>(record.id, version, created_at, mine, merged)
-                });
-                return Ok(());
+                let saved = snapshot.saved(record.id, &record.data, merged);
+                self.state().row = Row::Loaded(saved);
+                return Ok(expires_at);
             }
-            snapshot = snapshot.updated(self.select(&record.id).await?);
-            metrics::record_merged_conflict(self.store.target());
+            snapshot = self.select_again(snapshot, &record.id).await?;
         }
         Err(Error::Conflict {
             attempts: SAVE_ATTEMPTS,
         })
     }
 
-    async fn create_session(&self, record: &mut Record) -> Result<()> {
-        let (mine, is_marked) = unmark(&record.data);
-        let deleted = self.state().deleted.clone();
-        let was_flushed = deleted
-            .as_ref()
-            .is_some_and(|deleted| deleted.id == record.id);
-        if was_flushed {
-            // The id of the visitor's cookie, which the visitor may have chosen.
-            record.id = Id::default();
-        }
-        let deleted = deleted.filter(|_| !was_flushed);
-        let (merged, created_at) = match deleted.map(|deleted| deleted.session) {
-            Some(DeletedSession::Known(snapshot)) => {
-                let merged = is_marked.then(|| snapshot.merge::<M>(&mine)).flatten();
-                (merged, snapshot.created_at)
+    /// Reads a row that could not be updated as it was in the snapshot.
+    async fn select_again(&self, snapshot: Snapshot, new_id: &Id) -> Result<Snapshot> {
+        match self.store.select(&snapshot.id).await? {
+            Some(loaded) => {
+                let changed = snapshot.changed(loaded).ok_or(Error::RowKept)?;
+                metrics::record_merged_conflict(self.store.target());
+                return Ok(changed);
             }
-            Some(DeletedSession::Gone) => return Err(Error::NotFound),
-            Some(DeletedSession::Unknown(created_at)) => (None, created_at),
-            None => (None, None),
-        };
-        let data = merged.as_ref().unwrap_or(&mine);
-        let created_at = created_at.unwrap_or_else(|| self.store.now());
-        record.expiry_date = self
-            .store
-            .insert(&mut record.id, data, record.expiry_date, created_at)
-            .await?;
-        let snapshot = Snapshot::new::<M>(record.id, 0, Some(created_at), mine, merged);
-        mark::<M>(&mut record.data);
-        let mut state = self.state();
-        state.deleted = None;
-        state.snapshot = Some(snapshot);
-        Ok(())
+            None if snapshot.id == *new_id => return Err(Error::NotFound),
+            None => {}
+        }
+        // An earlier attempt, whose response did not arrive, may have given it the new id.
+        match self.store.select(new_id).await? {
+            Some(loaded) => Ok(snapshot.moved(*new_id, loaded)),
+            None => Err(Error::NotFound),
+        }
     }
 
     async fn delete_session(&self, id: &Id) -> Result<()> {
-        let session = if let Some(snapshot) = self.snapshot(id) {
-            self.delete_known(id, snapshot).await?
-        } else {
-            let created_at = self.created_at(id).await?;
-            self.store.delete_by_id(id).await?;
-            match self.state().deleted.take() {
-                // A second `cycle_id` deletes an id that was never stored: what the first has found
-                // stays.
-                Some(deleted) if deleted.id != *id => deleted.session,
-                // A session that is deleted twice was flushed and is gone: nothing continues.
-                _ => DeletedSession::Unknown(created_at),
+        let session = self.state().session.clone();
+        // `cycle_id` takes the id from the session before it deletes. `flush` and `delete` do not.
+        let is_renewed = session
+            .as_ref()
+            .is_some_and(|session| session.id().is_none());
+        if is_renewed && self.state().row.renew(id) {
+            return Ok(());
+        }
+        self.store.delete_by_id(id).await?;
+        match session {
+            Some(session) if !is_renewed => {
+                session.clear().await;
+                self.state().row = Row::Absent;
             }
-        };
-        let mut state = self.state();
-        state.snapshot = None;
-        state.deleted = Some(Deleted { id: *id, session });
+            // After the response, `cycle_id` and `flush` look the same. Both end the session: the next
+            // save finds no row that it could give a new id.
+            _ => {
+                self.state().row.renew(id);
+            }
+        }
         Ok(())
     }
 
-    /// Returns `created_at` of a session that is deleted without having been loaded, if there is an
-    /// absolute timeout.
-    async fn created_at(&self, id: &Id) -> Result<Option<OffsetDateTime>> {
-        if !self.store.expiry().has_absolute_timeout() {
-            return Ok(None);
+    /// Deletes the row of a session that has lost its id and its data.
+    async fn delete_renewed(&self, renewal: &Renewal) -> Result<()> {
+        self.store.delete_by_id(&renewal.from).await?;
+        // A save that was dropped may have given it the new id.
+        self.store.delete_by_id(&renewal.to).await
+    }
+}
+
+/// A request that is running. Dropping it ends the request.
+pub(super) struct RunningRequest<M: SessionModel> {
+    store: RequestStore<M>,
+    session: Session,
+}
+
+impl<M: SessionModel> RunningRequest<M> {
+    /// Prepares the session for the middleware, which saves it, or removes its cookie if it has no id and
+    /// no data.
+    pub(super) async fn finish(&self) -> std::result::Result<(), BoxError> {
+        let Self { store, session } = self;
+        match (store.row(), session.id()) {
+            // It was cleared before it was read. The visitor may have chosen its id.
+            (Row::Unread, Some(id)) if session.is_modified() => {
+                store.read(&id).await?;
+            }
+            // After `cycle_id` came a `flush`, or its last key was removed.
+            (Row::Renewing(renewal), None) if session.is_empty().await => {
+                store.delete_renewed(&renewal).await?;
+            }
+            _ => {}
         }
-        match self.store.load_created_at(id).await {
-            // A damaged row can be deleted.
-            Err(Error::Decode { .. }) => Ok(None),
-            created_at => created_at,
+        // What was inserted after `delete` begins a new session.
+        if matches!(store.row(), Row::Absent) && session.id().is_some() {
+            session.cycle_id().await?;
         }
+        Ok(())
     }
 
-    async fn delete_known(&self, id: &Id, mut snapshot: Snapshot) -> Result<DeletedSession> {
-        for _ in 0..SAVE_ATTEMPTS {
-            let version = is_merged::<M>().then_some(snapshot.version);
-            if self.store.delete_active(id, version).await? {
-                return Ok(DeletedSession::Known(snapshot));
-            }
-            // Another request has saved or deleted it meanwhile.
-            match self.store.select(id).await? {
-                Some(loaded) => snapshot = snapshot.updated(loaded),
-                None => break,
-            }
-        }
-        // The row has expired, or other requests keep saving it.
-        self.store.delete_by_id(id).await?;
-        Ok(DeletedSession::Gone)
+    /// Returns the id whose cookie has to be set again, if the session still has it.
+    pub(super) fn renewed_id(&self) -> Option<Id> {
+        let renewed = self.store.state().renewed;
+        renewed.filter(|id| self.session.id() == Some(*id))
+    }
+}
+
+impl<M: SessionModel> Drop for RunningRequest<M> {
+    fn drop(&mut self) {
+        // The session owns the store, so neither would ever be dropped.
+        let session = self.store.state().session.take();
+        drop(session);
     }
 }
 
@@ -225,19 +271,8 @@ impl<M: SessionModel> SessionStore for RequestStore<M> {
     }
 
     async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
-        let loaded = self.store.load_and_touch(id).await?;
-        let mut state = self.state();
-        state.snapshot = loaded
-            .as_ref()
-            .map(|loaded| Snapshot::of_loaded::<M>(*id, loaded));
-        let Some(mut loaded) = loaded else {
-            return Ok(None);
-        };
-        if loaded.has_slid {
-            state.slid = Some(*id);
-        }
-        mark::<M>(&mut loaded.data);
-        Ok(Some(Record {
+        let loaded = self.load_session(id).await?;
+        Ok(loaded.map(|loaded| Record {
             id: *id,
             data: loaded.data,
             expiry_date: loaded.expires_at,

@@ -1,9 +1,7 @@
 //! The session as a request last saw it, to find out what the request has changed.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::Value;
 use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
@@ -11,89 +9,104 @@ use super::merge::three_way;
 use crate::model::{Data, SessionModel};
 use crate::store::LoadedSession;
 
-/// A key among the data of a loaded session, only in memory, where changes are merged. Nothing but
-/// `Session::clear` removes it, which distinguishes a cleared session from one whose keys were removed
-/// one by one.
-const MARK: &str = "\0session-store";
-
 /// The session as a request last loaded or saved it.
 #[derive(Clone)]
 pub(super) struct Snapshot {
     pub(super) id: Id,
-    pub(super) version: i64,
     pub(super) created_at: Option<OffsetDateTime>,
+    /// `None` without a version column, where the changes of concurrent requests are not merged.
+    version: Option<Version>,
+}
+
+#[derive(Clone)]
+struct Version {
+    number: i64,
     /// The data as the request saw it. The request has changed every key that now differs from this.
-    pub(super) seen: Arc<Data>,
+    seen: Arc<Data>,
     /// The data of the row at that version, with what other requests have changed.
-    pub(super) stored: Arc<Data>,
-    /// Whether the data in memory still has its mark. A `clear` that was saved has removed it for good.
-    /// A second `clear` then removes only the keys that the request has seen.
-    pub(super) is_marked: bool,
+    stored: Arc<Data>,
 }
 
 impl Snapshot {
     pub(super) fn of_loaded<M: SessionModel>(id: Id, loaded: &LoadedSession) -> Self {
-        let data = Cow::Borrowed(&loaded.data);
-        Self::new::<M>(id, loaded.version, loaded.created_at, data, None)
+        Self {
+            id,
+            created_at: loaded.created_at,
+            version: Version::new::<M>(loaded.version, &loaded.data),
+        }
     }
 
-    /// `mine` is the data of the request. `merged` is the data of the row, if that differs.
-    pub(super) fn new<M: SessionModel>(
+    pub(super) fn of_inserted<M: SessionModel>(
         id: Id,
-        version: i64,
-        created_at: Option<OffsetDateTime>,
-        mine: Cow<'_, Data>,
-        merged: Option<Data>,
+        data: &Data,
+        created_at: OffsetDateTime,
     ) -> Self {
-        let seen = Arc::new(if is_merged::<M>() {
-            mine.into_owned()
-        } else {
-            Data::default()
+        Self {
+            id,
+            created_at: Some(created_at),
+            version: Version::new::<M>(0, data),
+        }
+    }
+
+    pub(super) fn version(&self) -> Option<i64> {
+        self.version.as_ref().map(|version| version.number)
+    }
+
+    /// Merges the request's changes with those of others. Returns `None` if others have changed nothing.
+    pub(super) fn merge(&self, mine: &Data) -> Option<Data> {
+        let Version { seen, stored, .. } = self.version.as_ref()?;
+        (!Arc::ptr_eq(seen, stored)).then(|| three_way(seen, mine, stored))
+    }
+
+    /// Returns the snapshot after a save. `merged` is what the row has, if that differs from `mine`.
+    pub(super) fn saved(self, id: Id, mine: &Data, merged: Option<Data>) -> Self {
+        let version = self.version.map(|version| {
+            let seen = Arc::new(mine.clone());
+            Version {
+                number: version.number + 1,
+                stored: merged.map_or_else(|| Arc::clone(&seen), Arc::new),
+                seen,
+            }
         });
         Self {
             id,
             version,
-            created_at,
-            stored: merged.map_or_else(|| Arc::clone(&seen), Arc::new),
-            seen,
-            is_marked: true,
+            ..self
         }
     }
 
-    /// Merges the request's changes with those of others. Returns `None` if others have changed nothing.
-    pub(super) fn merge<M: SessionModel>(&self, mine: &Data) -> Option<Data> {
-        let is_changed = is_merged::<M>() && !Arc::ptr_eq(&self.seen, &self.stored);
-        is_changed.then(|| three_way(&self.seen, mine, &self.stored))
+    /// Returns the snapshot of a row that others have saved meanwhile, or `None` if nobody has.
+    pub(super) fn changed(self, loaded: LoadedSession) -> Option<Self> {
+        let is_changed = self
+            .version()
+            .is_some_and(|number| number != loaded.version);
+        let id = self.id;
+        is_changed.then(|| self.moved(id, loaded))
     }
 
-    /// Returns the same snapshot of a row that others have saved meanwhile.
-    pub(super) fn updated(self, loaded: LoadedSession) -> Self {
-        Self {
-            version: loaded.version,
+    /// Returns the snapshot of the row under this id.
+    pub(super) fn moved(self, id: Id, loaded: LoadedSession) -> Self {
+        let version = self.version.map(|version| Version {
+            number: loaded.version,
             stored: Arc::new(loaded.data),
+            ..version
+        });
+        Self {
+            id,
+            version,
             ..self
         }
     }
 }
 
-/// Returns whether the changes of concurrent requests are merged. Without a version column they are not,
-/// and there is nothing to remember.
-pub(super) fn is_merged<M: SessionModel>() -> bool {
-    M::columns().version.is_some()
-}
-
-pub(super) fn mark<M: SessionModel>(data: &mut Data) {
-    if is_merged::<M>() {
-        data.insert(MARK.to_owned(), Value::Null);
+impl Version {
+    fn new<M: SessionModel>(number: i64, data: &Data) -> Option<Self> {
+        M::columns().version?;
+        let seen = Arc::new(data.clone());
+        Some(Self {
+            number,
+            stored: Arc::clone(&seen),
+            seen,
+        })
     }
-}
-
-/// Returns the data without the mark, and whether there was one.
-pub(super) fn unmark(data: &Data) -> (Cow<'_, Data>, bool) {
-    if !data.contains_key(MARK) {
-        return (Cow::Borrowed(data), false);
-    }
-    let mut data = data.clone();
-    data.remove(MARK);
-    (Cow::Owned(data), true)
 }

@@ -65,9 +65,10 @@ struct Templates {
     insert: Template,
     update: Template,
     update_version: Template,
+    renew: Template,
+    renew_version: Template,
     touch: Template,
     delete: Template,
-    delete_active: Template,
 }
 
 impl<M: SessionModel> SeaOrmStore<M> {

@@ -1,7 +1,9 @@
 //! Creating, saving and deleting a session: one statement each.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, EntityName, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
+use sea_orm::{
+    ColumnTrait, Condition, EntityName, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+};
 use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
@@ -86,44 +88,60 @@ impl<M: SessionModel> SeaOrmStore<M> {
         Ok(self.templates.insert.bind(parameters, build))
     }
 
+    /// Returns whether the id is taken. Compared as text, as the primary key is.
     async fn is_taken(&self, id: &Id) -> Result<bool> {
-        let sid = M::columns().sid;
-        // Compared as text, as the primary key is.
+        self.exists(M::columns().sid.eq(self.sid(id)).into()).await
+    }
+
+    async fn exists(&self, condition: Condition) -> Result<bool> {
         let select = M::Entity::find()
             .select_only()
-            .column(sid)
-            .filter(sid.eq(self.sid(id)))
+            .column(M::columns().sid)
+            .filter(condition)
             .into_query();
         let row = self.executor.query_one(Operation::CHECK_ID, &select);
         Ok(row.await?.is_some())
     }
 
-    /// Updates the row of a session that has not expired and, if a version is given, still has that
-    /// version. Returns whether there was such a row.
+    /// Updates the row that has this id, if the session has not expired and, if a version is given, still
+    /// has that version. The row gets the session's id, which can be another. Returns whether there was
+    /// such a row.
     pub(crate) async fn update(
         &self,
         id: &Id,
-        data: &Data,
-        expiry_date: OffsetDateTime,
+        session: &SessionRef<'_>,
         version: Option<i64>,
     ) -> Result<bool> {
-        let session = SessionRef::new(id, data, utc(expiry_date));
-        let update = self.update_statement(&session, version)?;
-        Ok(self.executor.execute(Operation::SAVE, &update).await? > 0)
+        let session = SessionRef {
+            expiry_date: utc(session.expiry_date),
+            ..*session
+        };
+        let update = self.update_statement(id, &session, version)?;
+        let operation = if id == session.id {
+            Operation::SAVE
+        } else {
+            Operation::RENEW
+        };
+        Ok(self.executor.execute(operation, &update).await? > 0)
     }
 
     fn update_statement(
         &self,
+        id: &Id,
         session: &SessionRef<'_>,
         version: Option<i64>,
     ) -> Result<BoundStatement> {
         let (columns, expire, now) = (M::columns(), self.expire(), self.now());
         let backend = self.executor.backend();
         let expires_at = session.expiry_date;
-        let row = self.row(session, now)?;
+        let mut row = self.row(session, now)?;
+        let is_renewed = id != session.id;
+        if is_renewed {
+            row.set(columns.sid, M::Sid::from_sid(self.sid(session.id)).into())?;
+        }
         let mut parameters = Parameters::new(backend);
         let row = row.bind(&mut parameters);
-        let active = self.bind_active(&mut parameters, session.id, now, version)?;
+        let active = self.bind_active(&mut parameters, id, now, version)?;
         // If `expire` stays the same, the database does not update the index on it.
         let bounds = self.expiry.save_due(expires_at, now).map(|due| {
             let due = parameters.bind(expire.key(due));
@@ -149,14 +167,16 @@ impl<M: SessionModel> SeaOrmStore<M> {
             }
             update.into_query()
         };
-        let template = match version {
-            Some(_) => &self.templates.update_version,
-            None => &self.templates.update,
+        let template = match (is_renewed, version) {
+            (false, None) => &self.templates.update,
+            (false, Some(_)) => &self.templates.update_version,
+            (true, None) => &self.templates.renew,
+            (true, Some(_)) => &self.templates.renew_version,
         };
         Ok(template.bind(parameters, build))
     }
 
-    /// Deletes a session's row, if there is one.
+    /// Deletes a session's row, if there is one. Fails if the row is still there afterwards.
     pub(crate) async fn delete_by_id(&self, id: &Id) -> Result<()> {
         let mut parameters = Parameters::new(self.executor.backend());
         let sid = parameters.bind(self.sid(id));
@@ -166,27 +186,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
                 .into_query()
         };
         let delete = self.templates.delete.bind(parameters, build);
-        self.executor.execute(Operation::DELETE, &delete).await?;
+        let deleted = self.executor.execute(Operation::DELETE, &delete).await?;
+        if deleted == 0 && self.exists(self.is_session(id)).await? {
+            return Err(Error::RowKept);
+        }
         Ok(())
-    }
-
-    /// Deletes the row of a session that has not expired and, if a version is given, still has that
-    /// version. Returns whether there was such a row.
-    pub(crate) async fn delete_active(&self, id: &Id, version: Option<i64>) -> Result<bool> {
-        let mut parameters = Parameters::new(self.executor.backend());
-        let active = self.bind_active(&mut parameters, id, self.now(), version)?;
-        let build = || {
-            M::Entity::delete_many()
-                .filter(self.is_active_session(active))
-                .into_query()
-        };
-        let delete = self.templates.delete_active.bind(parameters, build);
-        let mut retry = self.executor.retry();
-        let deleted = self
-            .executor
-            .execute_with(&mut retry, Operation::DELETE, &delete)
-            .await?;
-        // If the connection was lost, an earlier attempt may have deleted the row.
-        Ok(deleted > 0 || retry.may_have_run() && self.select(id).await?.is_none())
     }
 }

@@ -16,6 +16,7 @@ impl Operation {
     pub(crate) const CHECK_ID: Self = Self::new("check_id", "look up a session id");
     pub(crate) const LOAD: Self = Self::new("load", "load a session");
     pub(crate) const SAVE: Self = Self::new("save", "save a session");
+    pub(crate) const RENEW: Self = Self::new("renew", "give a session a new id");
     pub(crate) const TOUCH: Self = Self::new("touch", "touch a session");
     pub(crate) const CHECK_AGE: Self = Self::new("check_age", "look up a session's age");
     pub(crate) const DELETE: Self = Self::new("delete", "delete a session");

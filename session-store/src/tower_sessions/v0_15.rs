@@ -5,7 +5,7 @@ use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{self, ExpiredDeletion, SessionStore};
 
 use crate::error::Error;
-use crate::model::SessionModel;
+use crate::model::{SessionModel, SessionRef};
 use crate::store::SeaOrmStore;
 
 #[async_trait]
@@ -21,10 +21,8 @@ impl<M: SessionModel> SessionStore for SeaOrmStore<M> {
     async fn save(&self, record: &Record) -> session_store::Result<()> {
         let deadline = self.load_deadline(&record.id).await?;
         let expires_at = record.expiry_date.min(deadline.ok_or(Error::NotFound)?);
-        let was_there = self
-            .update(&record.id, &record.data, expires_at, None)
-            .await?;
-        if was_there {
+        let session = SessionRef::new(&record.id, &record.data, expires_at);
+        if self.update(&record.id, &session, None).await? {
             Ok(())
         } else {
             Err(Error::NotFound.into())

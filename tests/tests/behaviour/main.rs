@@ -7,6 +7,7 @@ mod connect;
 mod created_at;
 mod custom_columns;
 mod database_failures;
+mod ended_sessions;
 mod extras;
 mod guarantees;
 mod health;

@@ -35,9 +35,9 @@ pub enum Op {
     ClearUnread(&'static str),
     /// A request that inserts more data than the store accepts.
     TooLarge,
-    /// A request that reads and moves the session to a new id.
+    /// A request that reads and gives the session a new id.
     Cycle,
-    /// A request that moves the session to a new id and inserts a key.
+    /// A request that gives the session a new id and inserts a key.
     CycleAndInsert(&'static str),
     /// A request that reads and logs out.
     Logout,
@@ -47,6 +47,12 @@ pub enum Op {
     Relogin(&'static str),
     /// The same without reading first.
     ReloginUnread(&'static str),
+    /// A request that reads and deletes the session.
+    Delete,
+    /// The same without reading first.
+    DeleteUnread,
+    /// A request that reads, deletes the session and inserts a key, which begins a new session.
+    DeleteAndInsert(&'static str),
     /// `store.touch`.
     Touch,
     /// `store.prune`.
@@ -68,6 +74,9 @@ impl Op {
                 | Self::LogoutUnread
                 | Self::Relogin(_)
                 | Self::ReloginUnread(_)
+                | Self::Delete
+                | Self::DeleteUnread
+                | Self::DeleteAndInsert(_)
                 | Self::Revoke
         )
     }
@@ -84,7 +93,8 @@ impl Op {
             | Self::ClearUnread(key)
             | Self::CycleAndInsert(key)
             | Self::Relogin(key)
-            | Self::ReloginUnread(key) => vec![key],
+            | Self::ReloginUnread(key)
+            | Self::DeleteAndInsert(key) => vec![key],
             Self::InsertTwice(first, second) => vec![first, second],
             _ => Vec::new(),
         }
@@ -93,15 +103,19 @@ impl Op {
     pub fn clears_data(self) -> bool {
         matches!(
             self,
-            Self::Clear(_) | Self::ClearUnread(_) | Self::Relogin(_) | Self::ReloginUnread(_)
+            Self::Clear(_)
+                | Self::ClearUnread(_)
+                | Self::Relogin(_)
+                | Self::ReloginUnread(_)
+                | Self::DeleteAndInsert(_)
         )
     }
 
-    /// Returns the data after the first or second save of the request.
-    pub fn change(self, actor: usize, save: usize, data: &Data) -> Data {
+    /// Returns the data after the first or second save of the request, which has seen some of the keys.
+    pub fn change(self, actor: usize, save: usize, data: &Data, seen: &Data) -> Data {
         let mut data = data.clone();
         if self.clears_data() {
-            data.clear();
+            data.retain(|key, _| !seen.contains_key(key));
         }
         if self == Self::Remove {
             data.remove("old");
@@ -144,6 +158,11 @@ impl Op {
                 session.flush().await?;
                 session.insert(key, actor).await?;
             }
+            Self::Delete | Self::DeleteUnread => session.delete().await?,
+            Self::DeleteAndInsert(key) => {
+                session.delete().await?;
+                session.insert(key, actor).await?;
+            }
             Self::Touch | Self::Prune | Self::Revoke => unreachable!("not a request"),
         }
         Ok(())
@@ -152,7 +171,7 @@ impl Op {
     pub fn reads_first(self) -> bool {
         !matches!(
             self,
-            Self::ClearUnread(_) | Self::LogoutUnread | Self::ReloginUnread(_)
+            Self::ClearUnread(_) | Self::LogoutUnread | Self::ReloginUnread(_) | Self::DeleteUnread
         )
     }
 }

@@ -14,8 +14,9 @@ use session_store::SessionModel;
 use tests::kinds::json_and_offset::Model as Unversioned;
 
 use actor::Op::{
-    self, Clear, ClearUnread, Cycle, CycleAndInsert, Insert, InsertTwice, Logout, LogoutUnread,
-    Prune, Read, Relogin, ReloginUnread, Remove, Revoke, TooLarge, Touch,
+    self, Clear, ClearUnread, Cycle, CycleAndInsert, Delete, DeleteAndInsert, DeleteUnread, Insert,
+    InsertTwice, Logout, LogoutUnread, Prune, Read, Relogin, ReloginUnread, Remove, Revoke,
+    TooLarge, Touch,
 };
 use explorer::{Explored, Program};
 use fixture::versioned::Model as Versioned;
@@ -25,7 +26,7 @@ use fixture::{
 };
 use scheduler::ClockMoves;
 
-const EVERY_OP: [Op; 16] = [
+const EVERY_OP: [Op; 19] = [
     Read,
     Insert("a"),
     InsertTwice("a", "b"),
@@ -40,12 +41,15 @@ const EVERY_OP: [Op; 16] = [
     Touch,
     Prune,
     Revoke,
+    Delete,
+    DeleteUnread,
     Relogin("f"),
     ReloginUnread("g"),
+    DeleteAndInsert("h"),
 ];
 
 /// Without the operations that are unsafe under a plain `SessionManagerLayer`.
-const PLAIN_LAYER_OPS: &[Op] = EVERY_OP.split_at(14).0;
+const PLAIN_LAYER_OPS: &[Op] = EVERY_OP.split_at(16).0;
 
 /// One operation for each kind of statement and change.
 const MAIN_OPS: [Op; 7] = [Read, Insert("a"), Cycle, Logout, Touch, Prune, Revoke];
@@ -176,6 +180,8 @@ async fn three_concurrent_operations_lose_no_change_and_bring_nothing_back() {
         [Insert("a"), Clear("c"), Relogin("f")],
         [Insert("a"), TooLarge, LogoutUnread],
         [Insert("a"), Cycle, Revoke],
+        [Insert("a"), CycleAndInsert("e"), CycleAndInsert("e")],
+        [Insert("a"), CycleAndInsert("e"), DeleteAndInsert("h")],
         [Read, Cycle, Logout],
         [Read, Touch, Logout],
     ];

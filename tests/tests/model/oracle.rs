@@ -49,8 +49,8 @@ struct Actor {
     first_read: Option<Option<Row>>,
     /// The data that the actor has loaded or last saved.
     loaded: Option<Data>,
-    /// The data of the row that the actor's `cycle_id` deleted.
-    cycled: Option<Data>,
+    /// The actor has given the session a new id, or under a plain layer deleted the old one.
+    has_renewed: bool,
     /// The number of writes of data.
     saves: usize,
     /// The actor has created another session.
@@ -92,7 +92,11 @@ impl Oracle {
     ) {
         let table = table.unwrap_or_else(|| self.table.clone());
         let before = std::mem::replace(&mut self.table, table);
-        let changes = Changes::between(&before, &self.table);
+        let mut changes = Changes::between(&before, &self.table);
+        let renewed = match kind {
+            StatementKind::Renew => changes.take_renewal(),
+            _ => None,
+        };
         let op = self.program.ops[actor];
         self.statements += 1;
         let _ = writeln!(self.trace, "  {actor} {op:?}: {kind:?} {changes}");
@@ -100,7 +104,7 @@ impl Oracle {
         let allowed = match kind {
             StatementKind::Select => [0, 0, 0],
             StatementKind::Insert => [1, 0, 0],
-            StatementKind::Touch | StatementKind::Save => [0, 1, 0],
+            StatementKind::Touch | StatementKind::Save | StatementKind::Renew => [0, 1, 0],
             StatementKind::Delete => [0, 0, usize::MAX],
         };
         let is_allowed = changes
@@ -130,7 +134,10 @@ impl Oracle {
         match kind {
             StatementKind::Select => self.selected(actor),
             StatementKind::Touch => {}
-            StatementKind::Save => {
+            StatementKind::Renew | StatementKind::Save => {
+                if let Some((from, to)) = renewed {
+                    self.renewed(actor, &from, to);
+                }
                 if let Some((old, new)) = changes.updated.first() {
                     self.saved(actor, old, new);
                 }
@@ -161,15 +168,24 @@ impl Oracle {
         }
     }
 
+    fn renewed(&mut self, actor: usize, from: &str, to: String) {
+        self.check(
+            self.program.ops[actor].cycles_id() && from == self.sid,
+            "a request cycles only the id of its session",
+        );
+        self.actors[actor].has_renewed = true;
+        let is_new = self.sids.insert(to);
+        self.check(is_new, "a renewed id is a new one");
+    }
+
     fn saved(&mut self, actor: usize, old: &Row, new: &Row) {
         let op = self.program.ops[actor];
         let Actor { loaded, saves, .. } = &self.actors[actor];
-        let base = match loaded {
-            Some(loaded) if !self.is_merging => loaded,
-            _ => &old.data,
-        };
+        let nothing = Data::new();
+        let seen = loaded.as_ref().unwrap_or(&nothing);
+        let base = if self.is_merging { &old.data } else { seen };
         self.check(
-            new.data == op.change(actor, *saves, base),
+            new.data == op.change(actor, *saves, base, seen),
             "a save applies the changes of the request to the right data",
         );
         let next = old.version.map(|version| version + 1);
@@ -185,22 +201,18 @@ impl Oracle {
         let op = self.program.ops[actor];
         let Actor {
             loaded,
-            cycled,
+            has_renewed,
             saves,
             ..
         } = &self.actors[actor];
-        let changed = |data: &Data| new.data == op.change(actor, *saves, data);
+        let changed = |data: &Data| new.data == op.change(actor, *saves, data, data);
         let is_new = changed(&Data::new());
-        let continues = match (cycled, loaded) {
-            (Some(cycled), _) if self.is_merging => changed(cycled),
-            (Some(_), Some(loaded)) => changed(loaded),
-            // A plain layer does not learn that the session was deleted meanwhile.
-            (None, Some(loaded)) => {
-                self.middleware == Middleware::PlainLayer && op.cycles_id() && changed(loaded)
-            }
-            (_, None) => false,
-        };
-        if cycled.is_some() {
+        // A plain layer inserts a row for a new id. It does not learn whether the session was deleted
+        // meanwhile.
+        let continues = self.middleware == Middleware::PlainLayer
+            && op.cycles_id()
+            && loaded.as_ref().is_some_and(changed);
+        if *has_renewed {
             self.check(continues, "a session keeps its data under its new id");
         }
         self.check(continues || is_new, "a new session has no old data");
@@ -219,12 +231,13 @@ impl Oracle {
 
     fn deleted(&mut self, actor: usize, sid: &str, old: &Row, now: OffsetDateTime) {
         let op = self.program.ops[actor];
-        if op.cycles_id() && old.expire > now {
+        let renews = self.middleware == Middleware::PlainLayer && op.cycles_id();
+        if renews && old.expire > now {
             self.check(
                 sid == self.sid,
                 "a request cycles only the id of its session",
             );
-            self.actors[actor].cycled = Some(old.data.clone());
+            self.actors[actor].has_renewed = true;
         } else if self.sids.contains(sid) {
             let is_allowed =
                 op.deletes_session() || op == Op::Prune || old.expire <= now || self.was_late;
@@ -251,7 +264,7 @@ impl Oracle {
         let Actor {
             first_read,
             saves,
-            cycled,
+            has_renewed,
             ..
         } = &self.actors[actor];
         self.check(
@@ -263,15 +276,20 @@ impl Oracle {
                 *saves >= op.inserted_keys().len(),
                 "an acknowledged change is written",
             );
+            let must_renew = self.middleware == Middleware::StoreLayer && op.cycles_id();
             self.check(
-                cycled.is_none() || *saves > 0,
+                *has_renewed || !must_renew || !outcome.saw_session,
+                "an acknowledged `cycle_id` gives the session a new id",
+            );
+            self.check(
+                !has_renewed || *saves > 0,
                 "an acknowledged new id has a row",
             );
         } else {
             self.check(op.is_request(), "touch, prune and revoke do not fail");
             let earlier = op.inserted_keys().len().saturating_sub(1);
             self.check(
-                *saves <= earlier && (cycled.is_none() || self.was_late),
+                *saves <= earlier && (!has_renewed || self.was_late),
                 "a refused save writes nothing",
             );
             self.check(

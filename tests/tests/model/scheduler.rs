@@ -16,6 +16,8 @@ pub enum StatementKind {
     Insert,
     /// An update that writes data.
     Save,
+    /// An update that writes data and a new id.
+    Renew,
     /// An update that writes no data.
     Touch,
     Delete,
@@ -214,6 +216,7 @@ fn statement_kind(sql: &str) -> StatementKind {
         Some("SELECT") => StatementKind::Select,
         Some("INSERT") => StatementKind::Insert,
         Some("DELETE") => StatementKind::Delete,
+        Some("UPDATE") if sql.contains(r#"SET "sid" ="#) => StatementKind::Renew,
         Some("UPDATE") if sql.contains(r#""sess" ="#) => StatementKind::Save,
         Some("UPDATE") => StatementKind::Touch,
         _ => panic!("unexpected statement: {sql}"),

@@ -67,6 +67,14 @@ impl Changes {
         }
     }
 
+    /// Takes a row that got another sid for an updated one. Returns its sids before and after.
+    pub fn take_renewal(&mut self) -> Option<(String, String)> {
+        let (from, old) = self.deleted.pop()?;
+        let (to, new) = self.inserted.pop()?;
+        self.updated.push((old, new));
+        Some((from, to))
+    }
+
     /// Returns the numbers of inserted, updated and deleted rows.
     pub fn counts(&self) -> [usize; 3] {
         [self.inserted.len(), self.updated.len(), self.deleted.len()]

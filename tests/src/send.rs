@@ -1,0 +1,70 @@
+//! A request to a handler that gets only the session.
+
+use std::convert::Infallible;
+
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{Request, Response, StatusCode};
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_sessions::Session;
+use tower_sessions::session::Id;
+
+/// The response of [`send`].
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// `None` without a `Set-Cookie`, `Some(None)` if the cookie is removed.
+    pub set_cookie: Option<Option<Id>>,
+}
+
+impl Answer {
+    /// Returns the visitor's cookie after the response.
+    #[must_use]
+    pub fn cookie(&self, before: Option<Id>) -> Option<Id> {
+        self.set_cookie.unwrap_or(before)
+    }
+}
+
+type Application = BoxCloneSyncService<Request<()>, Response<()>, Infallible>;
+
+/// Sends a request with this cookie. The handler returns whether it fails: then the response is a 500.
+///
+/// # Panics
+///
+/// Panics if the response sets another cookie than that of the session.
+pub async fn send<L, F>(
+    layer: L,
+    cookie: Option<Id>,
+    handler: impl Fn(Session) -> F + Clone + Send + Sync + 'static,
+) -> Answer
+where
+    L: Layer<Application>,
+    L::Service: Service<Request<()>, Response = Response<()>, Error = Infallible>,
+    F: Future<Output = bool> + Send + 'static,
+{
+    let application = service_fn(move |request: Request<()>| {
+        let session = request.extensions().get::<Session>().cloned().unwrap();
+        let running = handler(session);
+        async move {
+            let mut response = Response::new(());
+            if running.await {
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            }
+            Ok(response)
+        }
+    });
+    let mut request = Request::get("/");
+    if let Some(id) = cookie {
+        request = request.header(COOKIE, format!("id={id}"));
+    }
+    let service = layer.layer(BoxCloneSyncService::new(application));
+    let response = service.oneshot(request.body(()).unwrap()).await.unwrap();
+    let set_cookie = response.headers().get(SET_COOKIE).map(|set| {
+        let value = set.to_str().unwrap().strip_prefix("id=").unwrap();
+        value.split(';').next().unwrap().parse().ok()
+    });
+    Answer {
+        status: response.status(),
+        set_cookie,
+    }
+}

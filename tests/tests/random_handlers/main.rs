@@ -1,0 +1,161 @@
+//! Handlers that call the session in any order, drop calls half-way, and fail, while other requests of
+//! the visitor change the session or end it. What has ended does not come back.
+//!
+//! `--nocapture` prints the number of scripts and the seed of each test, which the variables
+//! `SESSION_STORE_SCRIPTS` and `SESSION_STORE_SEED` in the environment set.
+
+mod script;
+mod world;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use sea_orm::{Database, DatabaseConnection};
+use session_store::{Data, SeaOrmStore, SessionModel, connect_options};
+use tests::kinds::json_and_offset::Model as Unversioned;
+use tests::{entity, new_session, on_database, send};
+use time::OffsetDateTime;
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
+use tower_sessions::{MemoryStore, Session, SessionManagerLayer, SessionStore};
+
+use crate::script::{Call, Cookie, KEYS, Script, Step, script};
+use crate::world::{Token, World, call};
+
+entity!(versioned {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(version)]
+    pub version: i64,
+});
+
+on_database!(sqlite_file, SqliteFile: no_handler_brings_back_what_has_ended, no_handler_brings_back_what_has_ended_without_a_version);
+on_database!(postgres, Postgres: no_handler_brings_back_what_has_ended, no_handler_brings_back_what_has_ended_without_a_version);
+on_database!(mariadb, MariaDb: no_handler_brings_back_what_has_ended, no_handler_brings_back_what_has_ended_without_a_version);
+
+async fn no_handler_brings_back_what_has_ended(db: DatabaseConnection) {
+    run_scripts::<versioned::Model>(db, 300).await;
+}
+
+async fn no_handler_brings_back_what_has_ended_without_a_version(db: DatabaseConnection) {
+    run_scripts::<Unversioned>(db, 300).await;
+}
+
+/// With the library's options: a connection whose test before use is dropped is closed, and the database
+/// in memory with it.
+mod sqlite_memory {
+    use super::*;
+
+    async fn run_scripts<M: SessionModel>() {
+        let options = connect_options("sqlite::memory:");
+        let db = Database::connect(options).await.unwrap();
+        super::run_scripts::<M>(db, 50_000).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn no_handler_brings_back_what_has_ended() {
+        run_scripts::<versioned::Model>().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn no_handler_brings_back_what_has_ended_without_a_version() {
+        run_scripts::<Unversioned>().await;
+    }
+}
+
+async fn run_scripts<M: SessionModel>(db: DatabaseConnection, scripts: u32) {
+    let store = SeaOrmStore::<M>::new(db);
+    store.create_table().await.unwrap();
+    let set = |name| {
+        let set = std::env::var(name);
+        set.ok().map(|set| set.parse::<u64>().expect("a number"))
+    };
+    let scripts = set("SESSION_STORE_SCRIPTS").map_or(scripts, |set| set.try_into().unwrap());
+    let random = || RandomState::new().hash_one(());
+    let seed = set("SESSION_STORE_SEED").unwrap_or_else(random);
+    println!("{scripts} scripts, seed {seed}");
+    let config = Config {
+        cases: scripts,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::XorShift, &[seed.to_le_bytes(); 2].concat());
+    let outcome = TestRunner::new_with_rng(config, rng).run(&script(), |script| {
+        block_in_place(|| Handle::current().block_on(run(&store, &script)))
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+async fn run<M: SessionModel>(
+    store: &SeaOrmStore<M>,
+    script: &Script,
+) -> Result<(), TestCaseError> {
+    let world = World::new(store);
+    let mut cookie = world.first_cookie(script.cookie).await;
+    for handler in &script.handlers {
+        let before = world.data(cookie).await;
+        let answer = world.request(cookie, handler).await;
+        if handler.fails && handler.changes_nothing() && answer.set_cookie.is_none() {
+            let after = world.data(cookie).await;
+            prop_assert_eq!(
+                after,
+                before,
+                "a handler that failed has changed the session"
+            );
+        }
+        cookie = answer.cookie(cookie);
+    }
+    world.check().await.map_err(TestCaseError::fail)?;
+    if script.is_plain() {
+        let data = world.data(cookie).await.unwrap_or_default();
+        let expected = data_in_memory(script).await.unwrap_or_default();
+        prop_assert_eq!(data, expected, "differs from a MemoryStore");
+    }
+    store.delete_all().await.unwrap();
+    Ok(())
+}
+
+/// Returns the visitor's data after the same requests on tower-sessions' `MemoryStore`.
+async fn data_in_memory(script: &Script) -> Option<Data> {
+    let store = MemoryStore::default();
+    let tokens = Arc::new(AtomicU64::new(0));
+    let next = move || -> Token { tokens.fetch_add(1, Ordering::Relaxed) + 1 };
+    let mut cookie = match script.cookie {
+        Cookie::None => None,
+        Cookie::Unknown => Some(tower_sessions::session::Id::default()),
+        Cookie::Session(keys) => {
+            let mut session = new_session(&store, OffsetDateTime::now_utc(), []).await;
+            for key in &KEYS[..keys] {
+                session.data.insert((*key).to_owned(), next().into());
+            }
+            store.save(&session).await.unwrap();
+            Some(session.id)
+        }
+    };
+    for handler in &script.handlers {
+        let (handler, next) = (handler.clone(), next.clone());
+        let run = move |session: Session| {
+            let (handler, next) = (handler.clone(), next.clone());
+            async move {
+                for step in &handler.steps {
+                    let Step::Call(step) = *step else {
+                        unreachable!("the script is plain")
+                    };
+                    let token = match step {
+                        Call::Insert(_) => next(),
+                        _ => 0,
+                    };
+                    call(step, &session, token).await;
+                }
+                false
+            }
+        };
+        let layer = SessionManagerLayer::new(store.clone());
+        cookie = send(layer, cookie, run).await.cookie(cookie);
+    }
+    let record = store.load(&cookie?).await.unwrap();
+    record.map(|record| record.data)
+}

@@ -1,0 +1,135 @@
+//! Random scripts: what the handlers of a visitor's requests do, and what other requests do meanwhile.
+
+use proptest::prelude::*;
+
+/// A call of tower-sessions' `Session`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Get(usize),
+    Insert(usize),
+    Remove(usize),
+    Clear,
+    CycleId,
+    Save,
+    Load,
+    Flush,
+    Delete,
+}
+
+/// What another request does with the cookie that this request began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    Insert(usize),
+    CycleId,
+    Flush,
+    Delete,
+    /// `store.revoke`, without a request.
+    Revoke,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Call(Call),
+    /// A call that is polled this often and then dropped, if it is not done by then.
+    Dropped(Call, u8),
+    Other(Other),
+}
+
+#[derive(Clone, Debug)]
+pub struct Handler {
+    pub steps: Vec<Step>,
+    /// Answers 500.
+    pub fails: bool,
+}
+
+/// The cookie of the visitor's first request.
+#[derive(Clone, Copy, Debug)]
+pub enum Cookie {
+    None,
+    Unknown,
+    /// Of a session with a number of keys.
+    Session(usize),
+}
+
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub cookie: Cookie,
+    pub handlers: Vec<Handler>,
+}
+
+impl Handler {
+    fn is_alone(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step, Step::Call(_)))
+    }
+
+    fn calls(&self, call: Call) -> bool {
+        self.steps.contains(&Step::Call(call))
+    }
+
+    /// Returns whether only a save at the end of the request could change the session.
+    pub fn changes_nothing(&self) -> bool {
+        self.is_alone()
+            && !self.calls(Call::Save)
+            && !self.calls(Call::Flush)
+            && !self.calls(Call::Delete)
+    }
+}
+
+impl Script {
+    /// Returns whether every session store has to do the same.
+    pub fn is_plain(&self) -> bool {
+        self.handlers
+            .iter()
+            .all(|handler| handler.is_alone() && !handler.fails && !handler.calls(Call::Delete))
+    }
+}
+
+pub const KEYS: [&str; 3] = ["a", "b", "c"];
+
+fn key() -> impl Strategy<Value = usize> {
+    0..KEYS.len()
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        2 => key().prop_map(Call::Get),
+        3 => key().prop_map(Call::Insert),
+        1 => key().prop_map(Call::Remove),
+        1 => Just(Call::Clear),
+        3 => Just(Call::CycleId),
+        2 => Just(Call::Save),
+        1 => Just(Call::Load),
+        2 => Just(Call::Flush),
+        2 => Just(Call::Delete),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let other = prop_oneof![
+        2 => key().prop_map(Other::Insert),
+        1 => Just(Other::CycleId),
+        2 => Just(Other::Flush),
+        1 => Just(Other::Delete),
+        1 => Just(Other::Revoke),
+    ];
+    prop_oneof![
+        6 => call().prop_map(Step::Call),
+        2 => (call(), 1_u8..40).prop_map(|(call, polls)| Step::Dropped(call, polls)),
+        1 => other.prop_map(Step::Other),
+    ]
+}
+
+pub fn script() -> impl Strategy<Value = Script> {
+    let cookie = prop_oneof![
+        1 => Just(Cookie::None),
+        1 => Just(Cookie::Unknown),
+        6 => (0..=KEYS.len()).prop_map(Cookie::Session),
+    ];
+    let handler = (
+        prop::collection::vec(step(), 1..8),
+        prop::bool::weighted(0.2),
+    )
+        .prop_map(|(steps, fails)| Handler { steps, fails });
+    (cookie, prop::collection::vec(handler, 1..4))
+        .prop_map(|(cookie, handlers)| Script { cookie, handlers })
+}
