@@ -7,7 +7,7 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, GenericArgument, Ident, LitStr, Meta, PathArguments, Type};
 
-use crate::attr::{self, Attrs};
+use crate::attr::{self, Attrs, Place};
 use crate::error::Errors;
 
 /// A field of the struct.
@@ -18,10 +18,11 @@ pub(crate) struct Field<'a> {
     pub(crate) sea_orm: SeaOrmAttrs,
 }
 
-/// What the derive needs to know of a field's `#[sea_orm(…)]` attributes.
+/// What the derive needs to know of the `#[sea_orm(…)]` attributes of a field or of the struct.
 #[derive(Default)]
 pub(crate) struct SeaOrmAttrs {
-    pub(crate) is_present: bool,
+    /// Of the struct. Only `DeriveEntityModel` reads it.
+    pub(crate) has_table_name: bool,
     pub(crate) primary_key: Option<Ident>,
     auto_increment: Option<bool>,
     ignore: bool,
@@ -41,7 +42,7 @@ impl<'a> Field<'a> {
         Some(Self {
             ident: field.ident.as_ref()?,
             ty: &field.ty,
-            attrs: attr::parse(&field.attrs, errors),
+            attrs: attr::parse(&field.attrs, Place::Field, errors),
             sea_orm: SeaOrmAttrs::parse(&field.attrs),
         })
     }
@@ -122,12 +123,11 @@ fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
 
 impl SeaOrmAttrs {
     /// Skips what it does not know: SeaORM's own derive reports errors in these attributes.
-    fn parse(attrs: &[Attribute]) -> Self {
+    pub(crate) fn parse(attrs: &[Attribute]) -> Self {
         let mut parsed = Self::default();
         for attr in attrs.iter().filter(|attr| attr.path().is_ident("sea_orm")) {
-            parsed.is_present = true;
             if let Meta::List(list) = &attr.meta {
-                let tokens: Vec<TokenTree> = list.tokens.clone().into_iter().collect();
+                let tokens = ungrouped(list.tokens.clone());
                 let is_comma =
                     |token: &TokenTree| matches!(token, TokenTree::Punct(p) if p.as_char() == ',');
                 tokens.split(is_comma).for_each(|attr| parsed.set(attr));
@@ -142,6 +142,7 @@ impl SeaOrmAttrs {
         };
         let value = attr.get(2).map(ToString::to_string);
         match (name.to_string().as_str(), value) {
+            ("table_name", _) => self.has_table_name = true,
             ("primary_key", _) => self.primary_key = Some(name.clone()),
             ("ignore", _) => self.ignore = true,
             ("auto_increment", Some(value)) => self.auto_increment = value.parse().ok(),
@@ -153,6 +154,17 @@ impl SeaOrmAttrs {
             _ => {}
         }
     }
+}
+
+/// Returns the tokens without the invisible groups that a declarative macro puts around a `$value:expr`.
+fn ungrouped(tokens: TokenStream) -> Vec<TokenTree> {
+    let inner = |token| match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+            ungrouped(group.stream())
+        }
+        token => vec![token],
+    };
+    tokens.into_iter().flat_map(inner).collect()
 }
 
 /// Formats a type as people write it: `Option<i32>`, not `Option < i32 >`.

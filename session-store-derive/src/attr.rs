@@ -1,14 +1,14 @@
-//! Parses the `#[session(…)]` attributes of a field.
+//! Parses the `#[session(…)]` attributes of a field and of the struct.
 
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Error, Expr, ExprLit, ExprPath, Ident, Lit, LitStr, Meta, Result, Token};
+use syn::{Attribute, Error, Expr, ExprPath, Ident, LitStr, Meta, Path, Result, Token};
 
 use crate::error::Errors;
 use crate::{suggest, value};
 
 /// Every attribute, in the order in which messages list them.
-const ATTRIBUTES: [(&str, Kind); 12] = [
+const ATTRIBUTES: [(&str, Kind); 13] = [
     Role::Sid.attribute(),
     Role::Sess.attribute(),
     Role::Expire.attribute(),
@@ -21,6 +21,7 @@ const ATTRIBUTES: [(&str, Kind); 12] = [
     Role::LastSeen.attribute(),
     Role::Version.attribute(),
     ("skip", Kind::Skip),
+    ("crate", Kind::Crate),
 ];
 
 #[derive(Clone, Copy)]
@@ -32,6 +33,14 @@ enum Kind {
     Default,
     Index,
     Skip,
+    Crate,
+}
+
+/// Where an attribute is written.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Place {
+    Field,
+    Struct,
 }
 
 /// A column that the store itself reads and writes.
@@ -45,13 +54,15 @@ pub(crate) enum Role {
     Version,
 }
 
-/// The attributes of one field.
+/// The attributes of one field, or of the struct.
 #[derive(Default)]
 pub(crate) struct Attrs {
     /// The attributes that say where the column's value comes from. More than one is an error.
     pub(crate) sources: Vec<SourceAttr>,
     pub(crate) default: Option<DefaultAttr>,
     pub(crate) index: Option<Ident>,
+    /// Of the struct: where the generated code finds `session-store`.
+    pub(crate) krate: Option<Path>,
     /// Whether an attribute could not be parsed, so that the column's source is unknown.
     pub(crate) is_incomplete: bool,
 }
@@ -82,6 +93,53 @@ enum Attr {
     Source(SourceAttr),
     Default(DefaultAttr),
     Index(Ident),
+    Crate(Ident, Path),
+}
+
+impl Kind {
+    const fn place(self) -> Place {
+        match self {
+            Self::Crate => Place::Struct,
+            _ => Place::Field,
+        }
+    }
+}
+
+impl Place {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Field => "a field",
+            Self::Struct => "the struct",
+        }
+    }
+
+    const fn examples(self) -> &'static str {
+        match self {
+            Self::Field => "`#[session(skip)]` or `#[session(key = \"user_id\")]`",
+            Self::Struct => "`#[session(crate = my_crate::session_store)]`",
+        }
+    }
+
+    /// Returns the names of the attributes that belong here.
+    fn attributes(self) -> Vec<&'static str> {
+        ATTRIBUTES
+            .into_iter()
+            .filter(|(_, kind)| kind.place() == self)
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// Lists the attributes that belong here.
+    fn list(self) -> String {
+        let names = self.attributes().into_iter();
+        let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+        match &names[..] {
+            [names @ .., last] if !names.is_empty() => {
+                format!("one of {}, or {last}", names.join(", "))
+            }
+            _ => names.concat(),
+        }
+    }
 }
 
 impl Role {
@@ -113,16 +171,16 @@ impl Attr {
         match self {
             Self::Source(source) => &source.ident,
             Self::Default(default) => &default.ident,
-            Self::Index(ident) => ident,
+            Self::Index(ident) | Self::Crate(ident, _) => ident,
         }
     }
 }
 
-/// Parses the attributes of a field.
-pub(crate) fn parse(attrs: &[Attribute], errors: &mut Errors) -> Attrs {
+/// Parses the attributes of a field or of the struct.
+pub(crate) fn parse(attrs: &[Attribute], place: Place, errors: &mut Errors) -> Attrs {
     let mut parsed = Attrs::default();
     let mut seen: Vec<String> = Vec::new();
-    for attr in parse_all(attrs, errors, &mut parsed.is_incomplete) {
+    for attr in parse_all(attrs, place, errors, &mut parsed.is_incomplete) {
         let name = attr.ident().unraw().to_string();
         if seen.contains(&name) {
             errors.push_spanned(attr.ident(), format!("duplicate attribute `{name}`"));
@@ -133,43 +191,33 @@ pub(crate) fn parse(attrs: &[Attribute], errors: &mut Errors) -> Attrs {
             Attr::Source(source) => parsed.sources.push(source),
             Attr::Default(default) => parsed.default = Some(default),
             Attr::Index(ident) => parsed.index = Some(ident),
+            Attr::Crate(_, path) => parsed.krate = Some(path),
         }
     }
     parsed
 }
 
-/// Reports `#[session(…)]` on the struct.
-pub(crate) fn reject_on_struct(attrs: &[Attribute], errors: &mut Errors) {
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("session")) {
-        let attr_list = std::slice::from_ref(attr);
-        let parsed = parse_all(attr_list, &mut Errors::default(), &mut false);
-        for attr in &parsed {
-            let ident = attr.ident();
-            let message = format!("expected `{ident}` on a field, found it on the struct");
-            errors.push_spanned(ident, message);
-        }
-        if parsed.is_empty() {
-            let message = "expected `#[session(…)]` on a field, found it on the struct";
-            errors.push_spanned(attr.path(), message);
-        }
-    }
-}
-
-fn parse_all(attrs: &[Attribute], errors: &mut Errors, is_incomplete: &mut bool) -> Vec<Attr> {
+fn parse_all(
+    attrs: &[Attribute],
+    place: Place,
+    errors: &mut Errors,
+    is_incomplete: &mut bool,
+) -> Vec<Attr> {
     let mut parsed = Vec::new();
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("session")) {
         let tokens = match &attr.meta {
             Meta::List(list) if !list.tokens.is_empty() => list.tokens.clone(),
             meta => {
-                errors.push_spanned(meta, expected_list(meta));
+                errors.push_spanned(meta, expected_list(meta, place));
                 *is_incomplete = true;
                 continue;
             }
         };
         let parser = |input: ParseStream<'_>| {
             while !input.is_empty() {
-                match parse_one(input, errors).and_then(|attr| parse_end(input).map(|()| attr)) {
-                    Ok(attr) => parsed.push(attr),
+                let attr = parse_one(input, place, errors);
+                match attr.and_then(|attr| parse_end(input).map(|()| attr)) {
+                    Ok(attr) => parsed.extend(attr),
                     Err(error) => {
                         errors.push(error);
                         *is_incomplete = true;
@@ -186,22 +234,29 @@ fn parse_all(attrs: &[Attribute], errors: &mut Errors, is_incomplete: &mut bool)
     parsed
 }
 
-fn expected_list(meta: &Meta) -> String {
+fn expected_list(meta: &Meta, place: Place) -> String {
     if let Meta::NameValue(pair) = meta
-        && let Expr::Lit(ExprLit { lit, .. }) = &pair.value
-        && let Lit::Str(key) = lit
+        && place == Place::Field
+        && let Some(key) = value::as_string(&pair.value)
     {
         let key = key.token();
         return format!("expected an attribute in parentheses: write `#[session(key = {key})]`");
     }
-    "expected an attribute in parentheses, as in `#[session(skip)]` or \
-     `#[session(key = \"user_id\")]`"
-        .into()
+    let examples = place.examples();
+    format!("expected an attribute in parentheses, as in {examples}")
 }
 
-fn parse_one(input: ParseStream<'_>, errors: &mut Errors) -> Result<Attr> {
-    let ident = parse_name(input)?;
-    let (name, kind) = resolve(&ident, errors)?;
+/// Parses one attribute. Reports one that belongs elsewhere, and returns `None` for it.
+fn parse_one(input: ParseStream<'_>, place: Place, errors: &mut Errors) -> Result<Option<Attr>> {
+    let ident = parse_name(input, place)?;
+    let (name, kind) = resolve(&ident, place, errors)?;
+    if kind.place() != place {
+        let (expected, found) = (kind.place().name(), place.name());
+        let message = format!("expected `{name}` on {expected}, found it on {found}");
+        errors.push_spanned(&ident, message);
+        value::skip(input);
+        return Ok(None);
+    }
     let source = match kind {
         Kind::Role(role) => {
             value::reject(input, name, errors);
@@ -213,26 +268,33 @@ fn parse_one(input: ParseStream<'_>, errors: &mut Errors) -> Result<Attr> {
         }
         Kind::Key => Source::Key(value::string(input, &ident, "key = \"user_id\"")?),
         Kind::Pointer => Source::Pointer(value::pointer(input, &ident, errors)?),
-        Kind::With => Source::With(value::path(input, &ident)?),
+        Kind::With => Source::With(value::function(input, &ident)?),
         Kind::Index => {
             value::reject(input, name, errors);
-            return Ok(Attr::Index(ident));
+            return Ok(Some(Attr::Index(ident)));
         }
         Kind::Default => {
             let value = value::optional(input, &ident, "default = 0")?;
-            return Ok(Attr::Default(DefaultAttr { ident, value }));
+            return Ok(Some(Attr::Default(DefaultAttr { ident, value })));
+        }
+        Kind::Crate => {
+            let path = value::krate(input, &ident)?;
+            return Ok(Some(Attr::Crate(ident, path)));
         }
     };
-    Ok(Attr::Source(SourceAttr { ident, source }))
+    Ok(Some(Attr::Source(SourceAttr { ident, source })))
 }
 
-fn parse_name(input: ParseStream<'_>) -> Result<Ident> {
+fn parse_name(input: ParseStream<'_>, place: Place) -> Result<Ident> {
     input.call(Ident::parse_any).map_err(|_| {
         let message = input.fork().parse::<LitStr>().map_or_else(
-            |_| format!("expected one of {}", list()),
-            |key| {
-                let key = key.token();
-                format!("expected an attribute, found a string: write `key = {key}`")
+            |_| format!("expected {}", place.list()),
+            |string| match place {
+                Place::Field => {
+                    let key = string.token();
+                    format!("expected an attribute, found a string: write `key = {key}`")
+                }
+                Place::Struct => format!("expected {}, found a string", place.list()),
             },
         );
         input.error(message)
@@ -241,32 +303,25 @@ fn parse_name(input: ParseStream<'_>) -> Result<Ident> {
 
 /// Finds an attribute by its name. A misspelled one is reported, then taken for the closest match,
 /// so that no other rule reports a consequence of it.
-fn resolve(ident: &Ident, errors: &mut Errors) -> Result<(&'static str, Kind)> {
+fn resolve(ident: &Ident, place: Place, errors: &mut Errors) -> Result<(&'static str, Kind)> {
     let name = ident.unraw().to_string();
     let find = |name: &str| ATTRIBUTES.into_iter().find(|(known, _)| *known == name);
     if let Some(attribute) = find(&name) {
         return Ok(attribute);
     }
-    let closest = suggest::closest(&name, ATTRIBUTES.map(|(known, _)| known));
+    let closest = suggest::closest(&name, &place.attributes());
     let suggestion = closest.map_or_else(
         || ",".to_owned(),
         |closest| format!(", did you mean `{closest}`?"),
     );
-    let message = format!(
-        "unknown attribute `{name}`{suggestion} expected one of {}",
-        list()
-    );
+    let expected = place.list();
+    let message = format!("unknown attribute `{name}`{suggestion} expected {expected}");
     let error = Error::new_spanned(ident, message);
     let Some(attribute) = closest.and_then(find) else {
         return Err(error);
     };
     errors.push(error);
     Ok(attribute)
-}
-
-fn list() -> String {
-    let [names @ .., last] = ATTRIBUTES.map(|(name, _)| format!("`{name}`"));
-    format!("{}, or {last}", names.join(", "))
 }
 
 fn parse_end(input: ParseStream<'_>) -> Result<()> {

@@ -4,24 +4,25 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::DeriveInput;
 
-use crate::expand;
+use crate::expand::Expand;
 use crate::valid::Invalid;
 
 pub(crate) fn derive(input: &DeriveInput, invalid: &Invalid<'_>) -> TokenStream {
     let errors = invalid.errors.to_compile_errors();
+    let expand = Expand::new(input, &invalid.krate);
     let code = if invalid.is_entity {
-        impl_and_alias(input, invalid)
+        impl_and_alias(&expand, invalid)
     } else {
-        // The impl needs an entity. The default store has the same methods.
-        expand::store_alias(input, &quote!(::session_store::DefaultStore))
+        // The impl needs an entity.
+        expand.default_store_alias()
     };
     quote!(#errors #code)
 }
 
 /// Generates an impl from the valid parts, so that the compiler still checks their types.
-fn impl_and_alias(input: &DeriveInput, invalid: &Invalid<'_>) -> TokenStream {
-    let default =
-        quote!(<::session_store::express_session::Model as ::session_store::SessionModel>);
+fn impl_and_alias(expand: &Expand<'_>, invalid: &Invalid<'_>) -> TokenStream {
+    let krate = expand.krate();
+    let default = quote!(<#krate::express_session::Model as #krate::SessionModel>);
     let types = [
         invalid
             .sid
@@ -34,16 +35,17 @@ fn impl_and_alias(input: &DeriveInput, invalid: &Invalid<'_>) -> TokenStream {
     let timestamps = [invalid.expire, optional.created_at, optional.last_seen]
         .into_iter()
         .flatten()
-        .map(expand::timestamp);
-    let version = optional.version.map(expand::version).into_iter();
+        .map(|field| expand.timestamp(field));
+    let version = optional.version.map(|field| expand.version(field));
+    let version = version.into_iter();
     let columns = quote! {
-        #(let _: ::session_store::__private::Timestamp<Column> = #timestamps;)*
-        #(let _: ::session_store::__private::Version<Column> = #version;)*
+        #(let _: #krate::__private::Timestamp<Column> = #timestamps;)*
+        #(let _: #krate::__private::Version<Column> = #version;)*
         ::core::unreachable!()
     };
-    let session_model = expand::impl_session_model(input, &types, &columns, optional);
+    let session_model = expand.impl_session_model(&types, &columns, optional);
     // Always, as the error may be about the `created_at` column.
-    let created_at = expand::impl_created_at(input);
-    let store = expand::store_alias(input, &quote!(::session_store::SeaOrmStore<Model>));
+    let created_at = expand.impl_created_at();
+    let store = expand.store_alias();
     quote!(#session_model #created_at #store)
 }

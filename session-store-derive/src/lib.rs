@@ -6,6 +6,7 @@ mod column;
 mod error;
 mod expand;
 mod fallback;
+mod krate;
 mod missing;
 #[cfg(test)]
 mod proptests;
@@ -17,7 +18,7 @@ mod valid;
 mod value;
 
 use proc_macro::TokenStream;
-use syn::{Data, DeriveInput, parse_macro_input};
+use syn::{Data, DeriveInput, Ident, parse_macro_input};
 
 use crate::ast::Field;
 use crate::error::Errors;
@@ -26,8 +27,10 @@ use crate::error::Errors;
 ///
 /// Add it to the derive list, next to `DeriveEntityModel`. It also adds
 /// `pub type Store = session_store::SeaOrmStore<Model>` to the module, with the visibility of the
-/// struct. It reads the attributes `#[session(…)]` and `#[sea_orm(…)]`, and works with
-/// `#[sea_orm::model]` too.
+/// struct. It reads the attributes `#[session(…)]` and `#[sea_orm(…)]`.
+///
+/// It works with all of SeaORM's entity formats: also with `#[sea_orm::model]`, and in the expanded
+/// format next to `DeriveModel` and `DeriveActiveModel`.
 ///
 /// ```
 /// mod session {
@@ -101,6 +104,15 @@ use crate::error::Errors;
 /// for columns by which you find sessions, alone or with the attributes above:
 /// `#[session(key = "user", index)]`. `sid`, `sess` and `expire` cannot have it.
 ///
+/// # A renamed dependency
+///
+/// The generated code starts its paths with `::session_store`. If `Cargo.toml` gives the dependency
+/// another name, or if another crate re-exports it, add to the struct:
+///
+/// | attribute | the generated code uses |
+/// |---|---|
+/// | `#[session(crate = path)]` | `path` instead of `::session_store` |
+///
 /// # Fields that are not columns
 ///
 /// The derive ignores fields with `#[sea_orm(ignore)]` and relations (`HasOne`, `HasMany`,
@@ -165,8 +177,7 @@ pub fn derive_session_model(input: TokenStream) -> TokenStream {
 }
 
 fn derive(input: &DeriveInput) -> proc_macro2::TokenStream {
-    // `#[sea_orm::model]` copies the derive list and the attributes to a second struct of this name.
-    if input.ident == "ModelEx" {
+    if is_second_struct(&input.ident) {
         return proc_macro2::TokenStream::new();
     }
     let mut errors = Errors::default();
@@ -182,4 +193,10 @@ fn derive(input: &DeriveInput) -> proc_macro2::TokenStream {
         Ok(model) => expand::derive(input, &model),
         Err(invalid) => fallback::derive(input, &invalid),
     }
+}
+
+/// Returns whether `#[sea_orm::model]` has made this struct. It copies the derive list and the attributes
+/// of `Model` to a second struct `ModelEx`, whose name then stands at the `Model` of the source.
+fn is_second_struct(name: &Ident) -> bool {
+    name == "ModelEx" && name.span().source_text().as_deref() != Some("ModelEx")
 }

@@ -50,66 +50,105 @@ fn the_entity_of_the_quick_start_expands_to_one_small_impl() -> TestResult {
     )
 }
 
+fn every_attribute() -> DeriveInput {
+    parse_quote! {
+        #[sea_orm(table_name = "session")]
+        pub(crate) struct Model {
+            #[session(sid)]
+            #[sea_orm(primary_key, auto_increment = false, enum_name = "SessionId")]
+            id: String,
+            #[session(sess)]
+            data: Vec<u8>,
+            #[session(expire)]
+            ends: chrono::DateTime<chrono::Utc>,
+            #[session(created_at)]
+            born: TimeDateTime,
+            #[session(last_seen)]
+            seen: Option<TimeDateTime>,
+            #[session(version)]
+            saves: i64,
+            #[session(index)]
+            r#type: Option<String>,
+            #[session(default)]
+            visits: i32,
+            #[session(key = "user-agent", index)]
+            agent: Option<HashMap<String, (i32, [u8; 4])>>,
+            #[session(key = "lang", default = "en".to_owned())]
+            language: String,
+            #[session(pointer = "/cart/total")]
+            total: Option<i64>,
+            #[session(pointer = "/cart/count", default = 2 * FEW)]
+            count: i64,
+            #[session(with = crate::device::<Kind>)]
+            device: <Kind as Device>::Name,
+            #[session(skip)]
+            note: String,
+            #[sea_orm(ignore)]
+            cached: Cached,
+            user: HasOne<user::Entity>,
+        }
+    }
+}
+
+fn missing_expire() -> DeriveInput {
+    parse_quote! {
+        #[sea_orm(table_name = "session")]
+        pub struct Model {
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub sid: String,
+            pub sess: Json,
+            #[session(version)]
+            pub version: i64,
+            pub user_id: Option<i32>,
+        }
+    }
+}
+
 #[test]
 fn every_attribute_expands_to_one_line() -> TestResult {
+    assert_expands_to("every-attribute", &every_attribute())
+}
+
+#[test]
+fn a_struct_with_an_error_expands_to_an_impl_of_its_valid_parts() -> TestResult {
+    assert_expands_to("missing-expire", &missing_expire())
+}
+
+#[test]
+fn the_primary_key_of_an_expanded_entity_is_checked_by_the_compiler() -> TestResult {
     assert_expands_to(
-        "every-attribute",
+        "expanded-entity",
         &parse_quote! {
-            #[sea_orm(table_name = "session")]
-            pub(crate) struct Model {
-                #[session(sid)]
-                #[sea_orm(primary_key, auto_increment = false, enum_name = "SessionId")]
-                id: String,
-                #[session(sess)]
-                data: Vec<u8>,
-                #[session(expire)]
-                ends: chrono::DateTime<chrono::Utc>,
-                #[session(created_at)]
-                born: TimeDateTime,
-                #[session(last_seen)]
-                seen: Option<TimeDateTime>,
-                #[session(version)]
-                saves: i64,
-                #[session(index)]
-                r#type: Option<String>,
-                #[session(default)]
-                visits: i32,
-                #[session(key = "user-agent", index)]
-                agent: Option<HashMap<String, (i32, [u8; 4])>>,
-                #[session(key = "lang", default = "en".to_owned())]
-                language: String,
-                #[session(pointer = "/cart/total")]
-                total: Option<i64>,
-                #[session(pointer = "/cart/count", default = 2 * FEW)]
-                count: i64,
-                #[session(with = crate::device::<Kind>)]
-                device: <Kind as Device>::Name,
-                #[session(skip)]
-                note: String,
-                #[sea_orm(ignore)]
-                cached: Cached,
-                user: HasOne<user::Entity>,
+            pub struct Model {
+                pub sid: String,
+                pub sess: Json,
+                pub expire: TimeDateTimeWithTimeZone,
             }
         },
     )
 }
 
 #[test]
-fn a_struct_with_an_error_expands_to_an_impl_of_its_valid_parts() -> TestResult {
-    assert_expands_to(
-        "missing-expire",
-        &parse_quote! {
-            #[sea_orm(table_name = "session")]
-            pub struct Model {
-                #[sea_orm(primary_key, auto_increment = false)]
-                pub sid: String,
-                pub sess: Json,
-                #[session(version)]
-                pub version: i64,
-                pub user_id: Option<i32>,
-            }
-        },
-    )
+fn the_crate_attribute_replaces_every_path_of_the_library() {
+    let no_entity = parse_quote! {
+        #[sea_orm(table_name = "session")]
+        struct Model;
+    };
+    let expanded = parse_quote! {
+        struct Model {
+            sid: String,
+            sess: Json,
+            expire: TimeDateTime,
+        }
+    };
+    for input in [every_attribute(), missing_expire(), no_entity, expanded] {
+        let mut renamed = input.clone();
+        renamed.attrs.push(parse_quote!(#[session(crate = a::b)]));
+        let code = derive(&input).to_string();
+        let expected = code.replace(":: session_store", "a :: b");
+        assert_ne!(expected, code);
+        assert_eq!(derive(&renamed).to_string(), expected);
+    }
 }
 
 #[test]
@@ -149,8 +188,8 @@ fn odd_input_gives_errors_and_no_panic() -> TestResult {
         "struct Model { #[session(key = b\"x\", pointer = c\"/\", with = 'x', _, \"\")] a: i32 }",
         "struct Model { #[session(pointer = \"~\")] a: i32, #[session(pointer = \"é~2\")] b: i32 }",
         "struct Model { #[session(ß, 日本, pönter = 1, x)] a: i32 }",
-        "struct Model { sid: fn(i32) -> i32, sess: !, expire: (), a: impl Sized, b: dyn A + 'static }",
-        "struct Model { sid: Option, sess: Option<>, expire: Option<'static>, a: m!(x), b: _ }",
+        "struct Model { sid: fn(i32) -> i32, sess: !, r#expire: Option<()>, a: impl Sized, b: dyn A + 'static }",
+        "struct Model { sid: Option, sess: Option<>, expire: Option<'static, i8>, a: m!(x), b: _ }",
         "struct Model { sid: Option<i32>, #[session(sid)] sess: i32, #[session(sid, sid)] x: i32 }",
     ];
     for text in invalid {

@@ -1,15 +1,13 @@
 //! Finds the name that a misspelled one is closest to.
 
 /// Returns the closest of some names, if one is close enough.
-pub(crate) fn closest<const N: usize>(
-    name: &str,
-    names: [&'static str; N],
-) -> Option<&'static str> {
+pub(crate) fn closest(name: &str, names: &[&'static str]) -> Option<&'static str> {
     let shares_start =
         |known: &&str| name.len() >= 3 && (known.starts_with(name) || name.starts_with(*known));
-    names.into_iter().find(shares_start).or_else(|| {
+    names.iter().copied().find(shares_start).or_else(|| {
         names
-            .into_iter()
+            .iter()
+            .copied()
             .map(|known| (distance(name, known), known))
             .min()
             .filter(|(distance, known)| *distance <= known.len().div_ceil(3))

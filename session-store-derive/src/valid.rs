@@ -2,14 +2,18 @@
 
 use syn::{DeriveInput, ExprPath, LitStr, Type};
 
-use crate::ast::{Field, type_name};
-use crate::attr::{self, DefaultAttr, Role, Source};
+use crate::ast::{Field, SeaOrmAttrs, type_name};
+use crate::attr::{self, DefaultAttr, Place, Role, Source};
 use crate::column::Column;
 use crate::error::Errors;
+use crate::krate::Krate;
 use crate::{missing, shape};
 
 /// A struct without errors.
 pub(crate) struct Model<'a> {
+    pub(crate) krate: Krate,
+    /// Whether the entity's primary key is not in these attributes, but in its enum `PrimaryKey`.
+    pub(crate) has_primary_key_enum: bool,
     pub(crate) sid: &'a Field<'a>,
     pub(crate) sess: &'a Field<'a>,
     pub(crate) expire: &'a Field<'a>,
@@ -19,6 +23,7 @@ pub(crate) struct Model<'a> {
 /// A struct with errors, and its valid parts.
 pub(crate) struct Invalid<'a> {
     pub(crate) errors: Errors,
+    pub(crate) krate: Krate,
     /// Whether SeaORM can make an entity of it.
     pub(crate) is_entity: bool,
     pub(crate) sid: Option<&'a Type>,
@@ -56,8 +61,8 @@ pub(crate) fn check<'a>(
     fields: &'a [Field<'a>],
     mut errors: Errors,
 ) -> Result<Model<'a>, Box<Invalid<'a>>> {
-    attr::reject_on_struct(&input.attrs, &mut errors);
-    let is_entity = shape::check(input, fields, &mut errors);
+    let krate = Krate(attr::parse(&input.attrs, Place::Struct, &mut errors).krate);
+    let is_model = shape::check(input, &mut errors);
     let columns: Vec<_> = fields
         .iter()
         .filter_map(|field| Column::new(field, &mut errors))
@@ -77,11 +82,20 @@ pub(crate) fn check<'a>(
     for field in [sid, sess, expire, optional.version].into_iter().flatten() {
         check_not_option(field, &mut errors);
     }
-    if is_entity && let Some(sid) = sid {
+    let has_table_name = SeaOrmAttrs::parse(&input.attrs).has_table_name;
+    let has_primary_key = columns.iter().any(Column::is_primary_key);
+    // Without either attribute, the struct belongs to an entity in SeaORM's expanded format, or to
+    // none. The generated code finds out, as a derive cannot see the other items of the module.
+    if is_model
+        && (has_table_name || has_primary_key)
+        && let Some(sid) = sid
+    {
         check_primary_key(sid, &columns, &mut errors);
     }
     match (sid, sess, expire) {
         (Some(sid), Some(sess), Some(expire)) if errors.is_empty() => Ok(Model {
+            krate,
+            has_primary_key_enum: !has_table_name,
             sid,
             sess,
             expire,
@@ -89,7 +103,8 @@ pub(crate) fn check<'a>(
         }),
         _ => Err(Box::new(Invalid {
             errors,
-            is_entity: is_entity && columns.iter().any(Column::is_primary_key),
+            krate,
+            is_entity: is_model && (has_primary_key || !has_table_name),
             sid: sid.map(Field::required_type),
             sess: sess.map(Field::required_type),
             expire,

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenTree;
 use syn::parse::ParseStream;
-use syn::{Error, Expr, ExprLit, ExprPath, Ident, Lit, LitStr, Result, Token};
+use syn::{Error, Expr, ExprLit, ExprPath, Ident, Lit, LitStr, Path, Result, Token};
 
 use crate::error::Errors;
 
@@ -53,19 +53,32 @@ pub(crate) fn string(input: ParseStream<'_>, ident: &Ident, example: &str) -> Re
 }
 
 /// Parses the path of a function.
-pub(crate) fn path(input: ParseStream<'_>, ident: &Ident) -> Result<ExprPath> {
-    let example = "with = user_agent";
+pub(crate) fn function(input: ParseStream<'_>, ident: &Ident) -> Result<ExprPath> {
+    let help = ": it takes `&session_store::Data` and returns the type of the field";
+    path(input, ident, "a function", "with = user_agent", help)
+}
+
+/// Parses the path of a crate.
+pub(crate) fn krate(input: ParseStream<'_>, ident: &Ident) -> Result<Path> {
+    let example = "crate = my_crate::session_store";
+    path(input, ident, "a crate", example, "").map(|path| path.path)
+}
+
+fn path(
+    input: ParseStream<'_>,
+    ident: &Ident,
+    what: &str,
+    example: &str,
+    help: &str,
+) -> Result<ExprPath> {
     let value = required(input, ident, example)?;
-    let message = match (&value, as_string(&value)) {
+    let message = match (ungrouped(&value), as_string(&value)) {
         (Expr::Path(path), _) => return Ok(path.clone()),
         (_, Some(string)) => {
             let path = string.value();
-            format!("expected the path of a function, found a string: write `with = {path}`")
+            format!("expected the path of {what}, found a string: write `{ident} = {path}`")
         }
-        _ => format!(
-            "expected the path of a function, as in `#[session({example})]`: it takes \
-             `&session_store::Data` and returns the type of the field"
-        ),
+        _ => format!("expected the path of {what}, as in `#[session({example})]`{help}"),
     };
     Err(Error::new_spanned(value, message))
 }
@@ -106,12 +119,20 @@ fn is_at_end(input: ParseStream<'_>) -> bool {
     input.is_empty() || input.peek(Token![,])
 }
 
-fn as_string(value: &Expr) -> Option<&LitStr> {
-    match value {
+pub(crate) fn as_string(value: &Expr) -> Option<&LitStr> {
+    match ungrouped(value) {
         Expr::Lit(ExprLit {
             lit: Lit::Str(string),
             ..
         }) => Some(string),
         _ => None,
+    }
+}
+
+/// Returns the expression in the invisible groups that a declarative macro puts around a `$value:expr`.
+fn ungrouped(value: &Expr) -> &Expr {
+    match value {
+        Expr::Group(group) => ungrouped(&group.expr),
+        value => value,
     }
 }

@@ -44,5 +44,7 @@ struct Readme;
 pub mod __private {
     pub use sea_orm::ActiveValue::Set;
 
-    pub use crate::model::{Columns, Extra, Source, Timestamp, Version, require_entity};
+    pub use crate::model::{
+        Columns, Extra, PrimaryKey, Source, Timestamp, Version, require_entity, require_sid_key,
+    };
 }

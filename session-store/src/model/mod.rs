@@ -12,7 +12,7 @@ mod types;
 pub use columns::{Columns, Timestamp, Version};
 pub use data::Data;
 pub(crate) use data::{check_depth, has_nul};
-pub use entity::require_entity;
+pub use entity::{PrimaryKey, require_entity, require_sid_key};
 pub use extras::{Extra, Source};
 pub use session_model::{ActiveModel, Column, CreatedAt, SessionModel};
 pub use session_ref::SessionRef;

@@ -76,7 +76,7 @@ async fn a_list_in_a_json_column_is_written_as_json(db: DatabaseConnection) {
     }
 }
 
-/// An entity with a column whose `save_as` expression binds values.
+/// An entity in the expanded format, with a column whose `save_as` expression binds values.
 mod saved_as {
     use sea_orm::entity::prelude::*;
     use sea_orm::sea_query::{Expr, ExprTrait};
@@ -93,7 +93,6 @@ mod saved_as {
 
     #[derive(Clone, Debug, PartialEq, DeriveModel, DeriveActiveModel, SessionModel)]
     pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
         pub sid: String,
         pub sess: Json,
         pub expire: TimeDateTimeWithTimeZone,
