@@ -141,9 +141,18 @@ impl<M: SessionModel> SessionLayer<M> {
         self.with_cookie(|cookie| cookie.domain = Some(domain.into()))
     }
 
-    /// Sets whether the session is saved after every request that has one, changed or not. The default
-    /// is `false`. To extend a session while it is used, set
-    /// [an idle timeout](SeaOrmStore::with_idle_timeout), not this.
+    /// Sets whether every request whose cookie has a session id saves the session, changed or not,
+    /// unless the response is a server error (5xx). The default is `false`. To extend a session while it
+    /// is used, set [an idle timeout](SeaOrmStore::with_idle_timeout), not this.
+    ///
+    /// <div class="warning">
+    ///
+    /// With `true`, a request with the id of a session that does not exist creates a new, empty one,
+    /// with a row and a cookie, even on a page that does not use the session. The session may have expired
+    /// or been deleted, or the id may be made up, so any client can add rows to the table. A request
+    /// without a cookie creates none on such a page.
+    ///
+    /// </div>
     #[must_use]
     pub fn with_always_save(mut self, always_save: bool) -> Self {
         self.always_save = always_save;

@@ -103,7 +103,11 @@ fn is_missing(Target { backend, table }: Target, error: &DbErr) -> bool {
 
 fn names(message: &str, table: &str) -> bool {
     let is_between = |c: char| c.is_whitespace() || ".:'\"`".contains(c);
-    message.split(is_between).any(|word| word == table)
+    message.match_indices(table).any(|(start, table)| {
+        let (before, after) = (&message[..start], &message[start + table.len()..]);
+        (before.is_empty() || before.ends_with(is_between))
+            && (after.is_empty() || after.starts_with(is_between))
+    })
 }
 
 fn sqlx_error(error: &DbErr) -> Option<&SqlxError> {
@@ -196,5 +200,10 @@ mod tests {
             assert!(!names(message, "sess"), "{message}");
         }
         assert!(!names("no such table: user_session", "session"));
+        assert!(!names("no such table: session_of_user", "session"));
+        for table in ["web session", "a \"b\" `c` 'd'", "\"", "ünï.cödé"] {
+            let message = format!("Table 'shop.{table}' doesn't exist");
+            assert!(names(&message, table), "{message}");
+        }
     }
 }

@@ -30,16 +30,16 @@ impl<M: SessionModel> SeaOrmStore<M> {
         // stays when the column is added.
         self.health().await?;
         let entity = M::Entity::default();
-        for index in self.indexes() {
-            let name = index.get_index_spec().get_name().unwrap_or_default();
-            if !self.mysql_has_index(name).await? {
+        for (name, index) in named_indexes::<M>(self.executor.backend()) {
+            if !self.mysql_has_index(&name).await? {
                 let create = CreateIndex {
                     index: &index,
+                    name: &name,
                     schema: entity.schema_name(),
                 };
                 let created = self.create(Operation::CREATE_INDEX, &create).await;
                 // MySQL has no IF NOT EXISTS for an index: another process may have been faster.
-                if created.is_err() && !self.mysql_has_index(name).await? {
+                if created.is_err() && !self.mysql_has_index(&name).await? {
                     return created;
                 }
             }
@@ -114,51 +114,89 @@ impl<M: SessionModel> SeaOrmStore<M> {
     }
 
     /// Like [`indexes`](Self::indexes), for a migration, which has no store.
+    ///
+    /// On MySQL and SQLite, the statements leave out the entity's `schema_name`, because SeaORM's
+    /// cannot have it there. [`create_table`](Self::create_table) creates the indexes in the right place.
     #[must_use]
     pub fn indexes_for(backend: DbBackend) -> Vec<IndexCreateStatement> {
-        let entity = M::Entity::default();
-        let mut indexes = Schema::new(backend).create_index_from_entity(entity);
-        let expire = M::columns().expire.column;
-        for column in [expire].into_iter().chain(M::indexed()) {
-            let name = format!("idx-{}-{}", entity.table_name(), column.as_str());
-            if indexes
-                .iter()
-                .all(|index| index.get_index_spec().get_name() != Some(&name))
-            {
-                let index = Index::create()
-                    .name(name)
-                    .table(index_table::<M>(backend))
-                    .col(column)
-                    .take();
-                indexes.push(index);
-            }
-        }
-        if backend != DbBackend::MySql {
-            for index in &mut indexes {
-                index.if_not_exists();
-            }
-        }
-        indexes
+        let named = named_indexes::<M>(backend).into_iter();
+        named.map(|(_, index)| index).collect()
     }
 }
 
-/// An index for [`create_table`](SeaOrmStore::create_table). On MySQL, sea-query leaves out the table's
-/// schema, and so would index a table of that name in the connection's own database.
+/// The table's indexes, each with its name.
+fn named_indexes<M: SessionModel>(backend: DbBackend) -> Vec<(String, IndexCreateStatement)> {
+    let entity = M::Entity::default();
+    let name = |index: IndexCreateStatement| {
+        let name = index.get_index_spec().get_name().unwrap_or_default();
+        (name.to_owned(), index)
+    };
+    let declared = Schema::new(backend).create_index_from_entity(entity);
+    let mut indexes: Vec<_> = declared.into_iter().map(name).collect();
+    let expire = M::columns().expire.column;
+    for column in [expire].into_iter().chain(M::indexed()) {
+        let name = format!("idx-{}-{}", entity.table_name(), column.as_str());
+        if indexes.iter().all(|(other, _)| *other != name) {
+            let index = Index::create()
+                .table(index_table::<M>(backend))
+                .col(column)
+                .take();
+            indexes.push((name, index));
+        }
+    }
+    for (name, index) in &mut indexes {
+        // sea-query puts the name between quotes, but does not escape the quotes in it.
+        index.name(escaped(name, backend));
+        if backend != DbBackend::MySql {
+            index.if_not_exists();
+        }
+    }
+    indexes
+}
+
+/// An index for [`create_table`](SeaOrmStore::create_table), in the table's own schema.
+///
+/// On MySQL and SQLite, sea-query leaves the schema out, and so would index a table of that name in the
+/// connection's own database.
 struct CreateIndex<'a> {
     index: &'a IndexCreateStatement,
+    name: &'a str,
     schema: Option<&'a str>,
 }
 
 impl ToStatement for CreateIndex<'_> {
     fn to_statement(&self, backend: DbBackend) -> Statement {
         let mut create = backend.build(self.index);
-        if let (DbBackend::MySql, Some(schema)) = (backend, self.schema) {
-            let schema = schema.replace('`', "``");
-            create.sql = create
-                .sql
-                .replacen(" ON `", &format!(" ON `{schema}`.`"), 1);
-        }
+        let Some(schema) = self.schema else {
+            return create;
+        };
+        let (name, schema) = (quoted(self.name, backend), quoted(schema, backend));
+        let qualified = match backend {
+            // On SQLite, an index has the schema, and finds the table in it.
+            DbBackend::Sqlite => format!("{schema}.{name} ON "),
+            DbBackend::MySql => format!("{name} ON {schema}."),
+            _ => return create,
+        };
+        // The name is the first text between quotes.
+        create.sql = create.sql.replacen(&format!("{name} ON "), &qualified, 1);
         create
+    }
+}
+
+fn quoted(name: &str, backend: DbBackend) -> String {
+    let (quote, name) = (quote(backend), escaped(name, backend));
+    format!("{quote}{name}{quote}")
+}
+
+fn escaped(name: &str, backend: DbBackend) -> String {
+    let quote = quote(backend);
+    name.replace(quote, &format!("{quote}{quote}"))
+}
+
+fn quote(backend: DbBackend) -> char {
+    match backend {
+        DbBackend::MySql => '`',
+        _ => '"',
     }
 }
 

@@ -42,6 +42,7 @@ on_every_database!(
     the_cookie_expires_with_the_session,
     reading_keeps_a_session_active,
     with_always_save_a_request_that_only_reads_saves,
+    with_always_save_an_unknown_cookie_gets_a_new_session_from_any_page,
 );
 
 trait Layered {
@@ -272,4 +273,27 @@ async fn with_always_save_a_request_that_only_reads_saves(db: DatabaseConnection
     let mut visitor = Visitor::new(&session_routes().layer(layer));
     visitor.ok("/insert/name/ann").await;
     assert!(visitor.get("/get/name").await.set_cookie.is_some());
+}
+
+async fn with_always_save_an_unknown_cookie_gets_a_new_session_from_any_page(
+    db: DatabaseConnection,
+) {
+    let (store, _) = store::<express_session::Model>(db).await;
+    let app = session_routes().layer(store.layer().with_always_save(true));
+
+    let response = Visitor::new(&app).get("/").await;
+    assert_eq!(response.set_cookie, None);
+    assert_eq!(store.count().await.unwrap(), 0);
+
+    let unknown = Id::default();
+    let mut visitor = Visitor::with_cookie(&app, &unknown.to_string());
+    visitor.ok("/").await;
+    assert_ne!(visitor.id(), unknown);
+    assert_eq!(store.count().await.unwrap(), 1);
+
+    // From then on, each request saves this one.
+    let id = visitor.id();
+    assert!(visitor.get("/").await.set_cookie.is_some());
+    assert_eq!(visitor.id(), id);
+    assert_eq!(store.count().await.unwrap(), 1);
 }
