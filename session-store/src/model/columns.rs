@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::types::{TimestampColumn, VersionColumn};
 use crate::error::{BoxError, Error, Result};
-use crate::sql::TimestampExpr;
+use crate::sql::{TimestampExpr, is_unreadable};
 
 /// The columns that the store itself reads and writes.
 #[derive(Clone, Copy, Debug)]
@@ -48,15 +48,28 @@ impl<C: ColumnTrait> Columns<C> {
             .map_err(|source| self.decode_error(column, source.into()))
     }
 
-    /// Reads a timestamp, if the column is not NULL.
+    /// Reads a timestamp that was selected as [readable](TimestampExpr::readable), if it is not NULL.
     pub(crate) fn read_timestamp(
         &self,
         timestamp: Timestamp<C>,
         row: &QueryResult,
         index: usize,
     ) -> Result<Option<OffsetDateTime>> {
-        (timestamp.read)(row, index)
-            .map_err(|source| self.decode_error(timestamp.column, source.into()))
+        let error = |source| self.decode_error(timestamp.column, source);
+        match (timestamp.read)(row, index) {
+            Ok(Some(read)) if is_unreadable(read) => {
+                Err(error("expected a timestamp up to the year 9999".into()))
+            }
+            read => read.map_err(|source| error(source.into())),
+        }
+    }
+
+    /// Returns the timestamp columns that the entity has.
+    pub(crate) fn timestamps(&self) -> impl Iterator<Item = Timestamp<C>> {
+        let others = [self.created_at, self.last_seen];
+        [self.expire]
+            .into_iter()
+            .chain(others.into_iter().flatten())
     }
 
     /// Reads when a session expires.

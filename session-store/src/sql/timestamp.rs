@@ -42,6 +42,34 @@ impl<C: ColumnTrait> TimestampExpr<C> {
         }
     }
 
+    /// The column in a SELECT, such that the driver can decode any value of it.
+    ///
+    /// Decoding a timestamp that Rust cannot hold panics in the driver: in PostgreSQL, the two infinities
+    /// and years after 9999, and in SQLite, integers that are no Unix times of such years. So the database
+    /// replaces these: `infinity` by the last microsecond of the year 9999, `-infinity` by the year 1, and
+    /// the others by a [timestamp that stands for them](is_unreadable).
+    pub(crate) fn readable(&self) -> Expr {
+        let column = self.column();
+        if !self.is_timestamp() {
+            return column;
+        }
+        match self.backend {
+            DbBackend::Postgres => Expr::cust_with_exprs(
+                "CASE WHEN $1 = 'infinity' THEN '9999-12-31 23:59:59.999999+00' \
+                 WHEN $1 = '-infinity' THEN '0001-01-01 00:00:00+00' \
+                 WHEN $1 > '9999-12-31 23:59:59.999999+00' THEN '4714-11-24 00:00:00+00 BC' \
+                 ELSE $1 END",
+                [column],
+            ),
+            DbBackend::Sqlite => Expr::cust_with_exprs(
+                "CASE WHEN typeof(?) = 'integer' AND ? NOT BETWEEN -253402300799 AND 253402300799 \
+                 THEN '-4713-11-24 00:00:00' ELSE ? END",
+                std::iter::repeat_n(column, 3),
+            ),
+            _ => column,
+        }
+    }
+
     pub(crate) fn write(&self, value: impl Into<Value>) -> Expr {
         self.column.save_as(Expr::val(value))
     }
@@ -110,9 +138,19 @@ impl<C: ColumnTrait> TimestampExpr<C> {
 
     /// SQLite has no timestamps and keeps them as text.
     fn is_text(&self) -> bool {
-        self.backend == DbBackend::Sqlite
-            && is_timestamp(&(self.to_value)(OffsetDateTime::UNIX_EPOCH))
+        self.backend == DbBackend::Sqlite && self.is_timestamp()
     }
+
+    /// Returns whether the driver writes the column's values as timestamps. A newtype's could be numbers.
+    fn is_timestamp(&self) -> bool {
+        is_timestamp(&(self.to_value)(OffsetDateTime::UNIX_EPOCH))
+    }
+}
+
+/// Returns whether a timestamp stands for one that Rust cannot hold. It is PostgreSQL's earliest, the
+/// Julian day 0, because no session is of that day.
+pub(crate) fn is_unreadable(timestamp: OffsetDateTime) -> bool {
+    timestamp.to_julian_day() == 0
 }
 
 /// Converts to UTC. At the ends of `time`'s range, where UTC does not fit, the local time is used as UTC.
@@ -138,7 +176,6 @@ pub(super) fn without_zone_on_mysql(value: Value, backend: DbBackend) -> Value {
     }
 }
 
-/// Returns whether the SQLite driver writes the value as a timestamp. A newtype's could be a number.
 fn is_timestamp(value: &Value) -> bool {
     #[cfg(feature = "chrono")]
     if matches!(

@@ -62,12 +62,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
                 .flatten();
             let others = timestamps.map(|timestamp| timestamp.column);
             let others = others.chain(columns.version.map(|version| version.column));
-            M::Entity::find()
+            let select = M::Entity::find()
                 .select_only()
                 .columns([columns.sess, columns.expire.column])
                 .columns(others)
-                .filter(self.is_sid(sid))
-                .into_query()
+                .filter(self.is_sid(sid));
+            self.readable(select).into_query()
         };
         let select = self.templates.select.bind(parameters, build);
         match self.executor.query_one(Operation::LOAD, &select).await? {

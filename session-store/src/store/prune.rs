@@ -1,5 +1,9 @@
 //! Deleting expired sessions, in batches and on a schedule.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration as StdDuration;
 
 use sea_orm::{
@@ -40,7 +44,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Starts a task that prunes every `interval`, until the returned [`PruneTask`] is stopped or
     /// dropped. With an interval of zero or less it never prunes.
     ///
-    /// The first prune comes after the first interval. An error is logged, and the schedule goes on.
+    /// The first prune comes after the first interval. An error or a panic is logged, and the schedule
+    /// goes on.
     /// [`pruner`](Self::pruner) has more settings. Call this inside a tokio runtime: outside one, it logs
     /// an error and never prunes.
     ///
@@ -201,10 +206,11 @@ impl<M: SessionModel> Pruner<M> {
                 is_stopped = stopped.try_recv() != Err(oneshot::error::TryRecvError::Empty);
                 is_stopped
             });
-            match pruned.await {
-                Ok(0) => {}
-                Ok(rows) => tracing::debug!(rows, "expired sessions pruned"),
-                Err(error) => tracing::error!(%error, "expired sessions not pruned"),
+            match catch_panic(pruned).await {
+                Ok(Ok(0)) => {}
+                Ok(Ok(rows)) => tracing::debug!(rows, "expired sessions pruned"),
+                Ok(Err(error)) => tracing::error!(%error, "expired sessions not pruned"),
+                Err(_) => tracing::error!("a prune panicked; the schedule goes on"),
             }
             // The channel must not be polled again.
             if is_stopped {
@@ -247,8 +253,8 @@ impl<M: SessionModel> Pruner<M> {
                 select.filter(expire.is_at_or_after(expire.key(start)))
             })
             .order_by_asc(columns.expire.column)
-            .limit(u64::from(self.batch_size))
-            .into_query();
+            .limit(u64::from(self.batch_size));
+        let select = self.store.readable(select).into_query();
         let executor = &self.store.executor;
         let rows = executor.query_all(Operation::PRUNE_FIND, &select).await?;
         let sid = |row| Ok(columns.read::<M::Sid>(columns.sid, row, 0)?.into());
@@ -256,7 +262,9 @@ impl<M: SessionModel> Pruner<M> {
         let last = rows.last().filter(|_| keeps_deleted_entries);
         Ok(Batch {
             sids: rows.iter().map(sid).collect::<Result<_>>()?,
-            last_expire: last.and_then(|row| columns.read_expire(row, 1).ok()),
+            last_expire: last
+                .and_then(|row| columns.read_expire(row, 1).ok())
+                .filter(|expire| expire.year() > 1),
         })
     }
 
@@ -273,6 +281,18 @@ impl<M: SessionModel> Pruner<M> {
         let executor = &self.store.executor;
         executor.execute(Operation::PRUNE_DELETE, &delete).await
     }
+}
+
+/// Runs a future that may panic: in the application's clock, its column types or the driver.
+async fn catch_panic<F: Future>(future: F) -> std::thread::Result<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        },
+    )
+    .await
 }
 
 /// A prune in progress. Created by [`Pruner::batches`].
@@ -328,8 +348,8 @@ struct Batch {
     sids: Vec<Value>,
     /// Where the next batch starts. PostgreSQL and InnoDB keep deleted entries in the index for a while,
     /// and a search from its beginning would pass over more of them with each batch. SQLite does not
-    /// keep them. `None` if the last `expire` cannot be read (MariaDB allows a date of zeros): then the
-    /// next batch starts at the beginning.
+    /// keep them. `None` if the last `expire` cannot be read (MariaDB allows a date of zeros), or is read
+    /// as the year 1 (PostgreSQL's `-infinity`): then the next batch starts at the beginning.
     last_expire: Option<OffsetDateTime>,
 }
 

@@ -1,12 +1,16 @@
 //! Finding and counting sessions.
 
-use sea_orm::{Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryTrait, Select};
+use sea_orm::sea_query::{Expr, IntoIden};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable, PaginatorTrait, QueryFilter,
+    QuerySelect, QueryTrait, Select,
+};
 use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
 use crate::error::{Error, Result};
-use crate::model::SessionModel;
+use crate::model::{Column, SessionModel};
 use crate::sql::utc;
 use crate::telemetry::Operation;
 
@@ -31,7 +35,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// ```
     #[must_use]
     pub fn active(&self) -> Select<M::Entity> {
-        M::Entity::find().filter(self.is_active(self.now()))
+        self.readable(M::Entity::find())
+            .filter(self.is_active(self.now()))
     }
 
     /// Selects the expired sessions that have not been pruned: those that a [`prune`](Self::prune) would
@@ -56,7 +61,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// ```
     #[must_use]
     pub fn expired(&self) -> Select<M::Entity> {
-        M::Entity::find().filter(self.expires_by(self.now()))
+        self.readable(M::Entity::find())
+            .filter(self.expires_by(self.now()))
     }
 
     /// Returns a condition for the rows whose `expire` is at this time or before.
@@ -92,12 +98,20 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Disconnected`], [`Error::MissingTable`] or [`Error::Database`].
+    /// Returns [`Error::Disconnected`], [`Error::MissingTable`] or [`Error::Database`], or
+    /// [`Error::Decode`] if the row holds a timestamp that Rust cannot hold.
     pub async fn find(&self, id: &Id) -> Result<Option<M>> {
         let select = self.active().filter(self.is_session(id)).into_query();
         let Some(row) = self.executor.query_one(Operation::FIND, &select).await? else {
             return Ok(None);
         };
+        let columns = M::columns();
+        for timestamp in columns.timestamps() {
+            let is_timestamp = |column: Column<M>| column.as_str() == timestamp.column.as_str();
+            if let Some(index) = Column::<M>::iter().position(is_timestamp) {
+                columns.read_timestamp(timestamp, &row, index)?;
+            }
+        }
         let row = M::from_query_result(&row, "").map_err(|source| Error::Database {
             operation: Operation::FIND.description,
             source,
@@ -114,5 +128,22 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let (db, sessions) = (self.executor.connection()?, self.active());
         let count = || sessions.clone().count(db);
         self.executor.retry().run(Operation::COUNT, count).await
+    }
+
+    /// Selects the store's timestamps such that the driver can decode any of them.
+    pub(super) fn readable(&self, mut select: Select<M::Entity>) -> Select<M::Entity> {
+        for timestamp in M::columns().timestamps() {
+            let column = Expr::col(timestamp.column.as_column_ref());
+            let readable = timestamp.expr(self.executor.backend()).readable();
+            if readable != column {
+                QuerySelect::query(&mut select).exprs_mut_for_each(|selected| {
+                    if selected.expr == column {
+                        selected.expr = readable.clone();
+                        selected.alias = Some(timestamp.column.into_iden());
+                    }
+                });
+            }
+        }
+        select
     }
 }

@@ -215,9 +215,7 @@ fn mysql_type<M: SessionModel>(column: Column<M>) -> Option<&'static str> {
     let columns = M::columns();
     let is = |other: Column<M>| column.as_str() == other.as_str();
     let is_sess = is(columns.sess);
-    let timestamps = [columns.created_at, columns.last_seen];
-    let mut timestamps = timestamps.into_iter().flatten().chain([columns.expire]);
-    let is_timestamp = timestamps.any(|timestamp| is(timestamp.column));
+    let is_timestamp = columns.timestamps().any(|timestamp| is(timestamp.column));
     match column.def().get_column_type() {
         ColumnType::String(StringLen::None) | ColumnType::Text if is_sess => Some("longtext"),
         ColumnType::VarBinary(StringLen::None) | ColumnType::Blob if is_sess => Some("longblob"),

@@ -61,8 +61,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
             .select_only()
             .column(created_at.column)
             .filter(self.is_session(id))
-            .filter(self.is_active(self.now()))
-            .into_query();
+            .filter(self.is_active(self.now()));
+        let select = self.readable(select).into_query();
         let row = self.executor.query_one(Operation::CHECK_AGE, &select);
         match row.await? {
             Some(row) => columns.read_timestamp(created_at, &row, 0),

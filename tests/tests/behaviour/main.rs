@@ -23,5 +23,6 @@ mod races;
 mod recipes;
 mod schema;
 mod sid;
+mod timestamps;
 mod tower_sessions_0_14;
 mod with_extras;

@@ -15,6 +15,7 @@ on_every_database!(
     one_thread:
     the_schedule_prunes_within_each_interval,
     the_schedule_continues_after_an_error,
+    the_schedule_continues_after_a_panic,
     a_zero_interval_never_prunes,
     a_stopped_or_dropped_task_no_longer_prunes,
     stop_waits_for_the_current_batch_and_then_the_task_ends,
@@ -139,6 +140,26 @@ async fn the_schedule_continues_after_an_error(db: DatabaseConnection) {
         row_count(&store).await == 0
     })
     .await;
+    task.stop().await;
+}
+
+async fn the_schedule_continues_after_a_panic(db: DatabaseConnection) {
+    let store = store_with_an_expired_session(db).await;
+    let starts = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&starts);
+    let panicking = store.clone().with_clock(move || {
+        let start = counter.fetch_add(1, Ordering::SeqCst);
+        assert_ne!(start, 0, "the first prune panics");
+        OffsetDateTime::now_utc()
+    });
+    let clock = PausedClock::new(store.db());
+    let task = panicking.prune_every(Duration::minutes(10));
+    wait_until("pruned", async || {
+        clock.advance(Duration::MINUTE).await;
+        row_count(&store).await == 0
+    })
+    .await;
+    assert!(starts.load(Ordering::SeqCst) >= 2);
     task.stop().await;
 }
 
