@@ -88,17 +88,32 @@ impl<M: SessionModel> SeaOrmStore<M> {
         }
     }
 
-    /// Refuses a value of an extra column that the database would refuse with a less clear message.
+    /// Refuses a value of an extra column that the database cannot hold: the driver would panic or store
+    /// another, or the database's own message is less clear.
     fn check_value(&self, column: Column<M>, value: ActiveValue<Value>) -> Result<()> {
-        match value {
-            ActiveValue::Set(Value::String(Some(text)))
-                if self.executor.backend() == DbBackend::Postgres && text.contains('\0') =>
-            {
-                let problem = "PostgreSQL's text cannot hold the character NUL";
-                Err(encode_error::<M>(column, problem.into()))
+        let ActiveValue::Set(value) = value else {
+            return Ok(());
+        };
+        let is_beyond_i64 = |number: u64| i64::try_from(number).is_err();
+        let problem = match (value, self.executor.backend()) {
+            (Value::String(Some(text)), DbBackend::Postgres) if text.contains('\0') => {
+                "PostgreSQL's text cannot hold the character NUL"
             }
-            _ => Ok(()),
-        }
+            (Value::BigUnsigned(Some(number)), DbBackend::Postgres) if is_beyond_i64(number) => {
+                "PostgreSQL's integers end at 9223372036854775807"
+            }
+            (Value::BigUnsigned(Some(number)), DbBackend::Sqlite) if is_beyond_i64(number) => {
+                "SQLite's integers end at 9223372036854775807"
+            }
+            (Value::Float(Some(number)), _) if !number.is_finite() => {
+                "expected a number in the range of `f32`"
+            }
+            (Value::Double(Some(number)), _) if !number.is_finite() => {
+                "expected a number in the range of `f64`"
+            }
+            _ => return Ok(()),
+        };
+        Err(encode_error::<M>(column, problem.into()))
     }
 }
 

@@ -20,6 +20,7 @@ on_every_database!(
     a_version_counts_the_saves,
     a_unique_violation_is_an_error_without_a_retry,
     a_nul_in_an_extra_column_is_refused_if_the_database_cannot_store_it,
+    a_number_that_its_column_cannot_hold_is_refused_and_nothing_is_written,
 );
 
 pub(crate) mod device {
@@ -338,5 +339,48 @@ async fn a_nul_in_an_extra_column_is_refused_if_the_database_cannot_store_it(
     } else {
         outcome.unwrap();
         assert_eq!(row(&store).await.user_agent.as_deref(), Some("a\0b"));
+    }
+}
+
+entity!(numbers in "number_session" {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    pub size: Option<u64>,
+    pub ratio: Option<f32>,
+});
+
+async fn a_number_that_its_column_cannot_hold_is_refused_and_nothing_is_written(
+    db: DatabaseConnection,
+) {
+    let (store, clock) = store::<numbers::Model>(db).await;
+    let limits = [("size", json!(i64::MAX)), ("ratio", json!(f32::MIN))];
+    let mut session = new_session(&store, clock.now(), limits).await;
+    let mut refused = vec![("ratio", json!(1e300)), ("ratio", json!(-1e39))];
+    let large = [json!(u64::MAX), json!(i64::MAX as u64 + 1)];
+    if store.db().get_database_backend() == DbBackend::MySql {
+        // It has unsigned integers.
+        for size in large {
+            session.data.insert("size".to_owned(), size.clone());
+            store.save(&session).await.unwrap();
+            let row = store.find(&session.id).await.unwrap().unwrap();
+            assert_eq!(row.size, size.as_u64());
+        }
+    } else {
+        refused.extend(large.map(|size| ("size", size)));
+    }
+    for (column, value) in refused {
+        let mut changed = session.clone();
+        changed.data.insert(column.to_owned(), value);
+        let saved = store.save(&changed).await;
+        let created = store.create(&mut changed).await;
+        for outcome in [saved, created] {
+            let Err(Error::Encode(message)) = outcome else {
+                panic!("{column}: {outcome:?}")
+            };
+            assert!(message.contains(&format!("`{column}`")), "{message}");
+        }
+        assert_eq!(store.count().await.unwrap(), 1);
+        let loaded = store.load(&session.id).await.unwrap();
+        assert_eq!(loaded, Some(session.clone()));
     }
 }
