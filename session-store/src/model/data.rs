@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
+use super::numbers::{Plain, to_plain};
 use crate::error::BoxError;
 
 /// The data of a session: what `Session::insert` and `Session::get` work on.
@@ -18,19 +19,26 @@ pub(crate) const MAX_DEPTH: usize = 127;
 pub(crate) fn encode(data: &Data) -> Result<String, BoxError> {
     check_depth(data, MAX_DEPTH)?;
     let mut text = Vec::with_capacity(128);
-    data.serialize(&mut Serializer::with_formatter(&mut text, WholeFloats))?;
+    Plain(data).serialize(&mut Serializer::with_formatter(&mut text, WholeFloats))?;
     Ok(String::from_utf8(text)?)
 }
 
 pub(crate) fn decode(text: &str) -> Result<Data, BoxError> {
     // Keeps only the parts of the source that cannot quote the data.
-    serde_json::from_str(text).map_err(|error| {
+    let data: Data = serde_json::from_str(text).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Data => "expected a JSON object",
             _ => "expected JSON text",
         };
-        format!("{what} (line {}, column {})", error.line(), error.column()).into()
-    })
+        format!("{what} (line {}, column {})", error.line(), error.column())
+    })?;
+    with_plain_numbers(data)
+}
+
+/// Returns data that serde_json has read, with the numbers that it reads by default.
+pub(crate) fn with_plain_numbers(mut data: Data) -> Result<Data, BoxError> {
+    data.values_mut().try_for_each(to_plain)?;
+    Ok(data)
 }
 
 /// Refuses data that is nested deeper than `max` levels, the session's own map included.

@@ -4,6 +4,7 @@ mod columns;
 mod data;
 mod entity;
 mod extras;
+mod numbers;
 mod session_model;
 mod session_ref;
 mod sid;

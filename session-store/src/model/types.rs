@@ -4,6 +4,7 @@ use sea_orm::{TryGetable, Value};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::data::{self, Data};
+use super::numbers::Plain;
 use super::session_ref::SessionRef;
 use crate::error::BoxError;
 use crate::sql::utc;
@@ -89,7 +90,7 @@ impl SessColumn for serde_json::Value {
 
     fn decode(self) -> Result<Data, BoxError> {
         match self {
-            Self::Object(map) => Ok(map.into_iter().collect()),
+            Self::Object(map) => data::with_plain_numbers(map.into_iter().collect()),
             _ => Err("expected a JSON object".into()),
         }
     }
@@ -108,7 +109,7 @@ impl SessColumn for String {
 impl SessColumn for Vec<u8> {
     fn encode(session: &SessionRef<'_>) -> Result<Value, BoxError> {
         data::check_depth(session.data, data::MAX_DEPTH)?;
-        Ok(rmp_serde::to_vec(session.data)?.into())
+        Ok(rmp_serde::to_vec(&Plain(session.data))?.into())
     }
 
     fn decode(self) -> Result<Data, BoxError> {

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 
 use sea_orm::{ActiveModelTrait, DatabaseConnection, DbBackend, EntityTrait, Iterable};
-use serde_json::json;
+use serde_json::{Value, json};
 use session_store::{SeaOrmStore, SessionModel};
 use tests::database::execute;
 use tests::{
@@ -14,6 +14,7 @@ use tower_sessions::session_store::Error;
 
 on_every_database_and_kind!(
     a_nul_character_is_kept_or_refused_with_the_reason,
+    a_key_that_serde_json_reserves_is_refused,
     a_damaged_row_is_a_decode_error_that_quotes_nothing_and_can_be_deleted,
     more_than_64_kib_and_a_microsecond_are_kept,
     a_row_that_the_application_wrote_is_a_session,
@@ -48,6 +49,31 @@ async fn a_nul_character_is_kept_or_refused_with_the_reason<M: SessionModel>(
             outcome => panic!("{outcome:?}"),
         }
     }
+}
+
+/// serde_json would read such an object as the number or the JSON in its value. A key may be what a visitor
+/// has sent.
+async fn a_key_that_serde_json_reserves_is_refused<M: SessionModel>(db: DatabaseConnection) {
+    let (store, clock) = store::<M>(db).await;
+    let session = new_session(&store, clock.now(), []).await;
+    for key in [
+        "$serde_json::private::RawValue",
+        "$serde_json::private::Number",
+    ] {
+        for value in ["17", "secret"] {
+            let object = Value::Object([(key.to_owned(), json!(value))].into_iter().collect());
+            for data in [("a", json!([object])), (key, json!(value))] {
+                let mut session = session.clone();
+                session.data = record(clock.now(), [data]).data;
+                let Err(Error::Encode(message)) = store.save(&session).await else {
+                    panic!("{:?}", store.load(&session.id).await)
+                };
+                assert!(message.contains("serde_json reserves"), "{message}");
+                assert!(!message.contains("secret"), "{message}");
+            }
+        }
+    }
+    assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
 }
 
 async fn nesting_too_deep_for_json_in_mariadb_is_refused_with_the_reason(db: DatabaseConnection) {
