@@ -7,6 +7,10 @@ use sea_orm::{ConnectOptions, ConnectionTrait};
 /// Servers, proxies and firewalls drop connections that were idle for minutes, not for less.
 const TEST_IF_IDLE_FOR: Duration = Duration::from_secs(30);
 
+/// How long a request waits for a connection. A server that restarts is usually back by then. SeaORM's
+/// default is half a minute, for which every visitor would wait while the database is down.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The connections to an SQLite file. Its readers do not wait for each other. Its writers do, and longer
 /// with more connections.
 const SQLITE_CONNECTIONS: u32 = 4;
@@ -17,6 +21,8 @@ const SQLITE_CONNECTIONS: u32 = 4;
 ///   ping before each statement, which doubles the round trips of a load. If a connection was lost more
 ///   recently, the store [retries](crate::guide::databases#when-the-database-fails). Your own
 ///   statements on the same pool get the error.
+/// - If the database is down, or all connections are in use, a statement fails after five seconds instead
+///   of thirty (`acquire_timeout`).
 /// - An SQLite file is put into WAL mode, where readers and writers do not wait for each other, and gets
 ///   up to four connections instead of one. Commits stay durable.
 /// - An SQLite database in memory gets one connection, which is never closed, because the database ends
@@ -39,7 +45,9 @@ const SQLITE_CONNECTIONS: u32 = 4;
 #[must_use]
 pub fn connect_options(url: impl Into<String>) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
-    options.test_before_acquire_if_idle_for(TEST_IF_IDLE_FOR);
+    options
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire_if_idle_for(TEST_IF_IDLE_FOR);
     match Sqlite::of(options.get_url()) {
         Some(Sqlite::InMemory) => {
             options

@@ -4,6 +4,8 @@ use std::fmt;
 
 use sea_orm::DbErr;
 
+use crate::database_message::describe;
+
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
@@ -67,10 +69,15 @@ pub enum Error {
 
     /// Another row already has one of the values in a unique column other than the sid. Nothing was
     /// written.
-    #[error("nothing saved: another row already has a value that must be unique ({constraint})")]
+    #[error(
+        "nothing saved: another row already has a value that must be unique{}",
+        constraint.as_deref().map(|name| format!(" ({name})")).unwrap_or_default()
+    )]
     UniqueViolation {
-        /// The constraint, as the database names it.
-        constraint: String,
+        /// The constraint, as the database names it: on PostgreSQL its name, on SQLite its columns. MySQL
+        /// and MariaDB name it only beside the value, so there it is `None` unless it is a column of the
+        /// entity or one of [`indexes`](crate::SeaOrmStore::indexes).
+        constraint: Option<String>,
     },
 
     /// The encoded data is larger than the store's limit. Nothing was written.
@@ -129,7 +136,7 @@ pub enum Error {
     /// The table does not exist.
     #[error(
         "the table `{table}` does not exist; create it with `create_table()` or in a migration ({})",
-        database_message(source)
+        describe(source)
     )]
     MissingTable {
         /// The name of the table.
@@ -143,7 +150,7 @@ pub enum Error {
     #[error(
         "the table `{table}` is missing columns: {}; add them in a migration ({})",
         quoted(columns),
-        database_message(source)
+        describe(source)
     )]
     MissingColumns {
         /// The name of the table.
@@ -156,8 +163,9 @@ pub enum Error {
 
     /// The database refused a statement, or could not be reached.
     ///
-    /// The message leaves out the values that the database quotes. The source contains them.
-    #[error("could not {operation}: {}", database_message(source))]
+    /// The message is the database's own only for kinds of errors that quote no value. For others it says
+    /// what was refused, with the SQLSTATE. The source is the database's error, and can contain values.
+    #[error("could not {operation}: {}", describe(source))]
     Database {
         /// What the store was doing, in words.
         operation: &'static str,
@@ -176,58 +184,4 @@ impl fmt::Debug for Error {
 fn quoted(names: &[String]) -> String {
     let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
-}
-
-/// A database's message without the values that it quotes, and without the line of PostgreSQL's source
-/// code that sqlx appends: `relation "session" does not exist at line 1392`.
-fn database_message(source: &DbErr) -> String {
-    let message = without_values(&source.to_string());
-    match message.rsplit_once(" at line ") {
-        Some((before, line)) if line.bytes().all(|digit| digit.is_ascii_digit()) => {
-            before.to_owned()
-        }
-        _ => message,
-    }
-}
-
-/// A database's message without a value that it quotes: `Incorrect string value: 'x' for column …`,
-/// `invalid input value for enum role: "x"`.
-pub(crate) fn without_values(message: &str) -> String {
-    for quote in ['\'', '"'] {
-        if let Some((before, quoted)) = message.split_once(&format!(": {quote}"))
-            && let Some((_, after)) = quoted.rsplit_once(quote)
-        {
-            return format!("{before}: …{after}");
-        }
-    }
-    message.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_values;
-
-    #[test]
-    fn a_message_is_given_without_the_values_it_quotes() {
-        for (message, given) in [
-            (
-                "Incorrect string value: 'hun\\'ter2' for column `db`.`session`.`ua` at row 1",
-                "Incorrect string value: … for column `db`.`session`.`ua` at row 1",
-            ),
-            (
-                "invalid input value for enum role: \"hunter2\"",
-                "invalid input value for enum role: …",
-            ),
-            (
-                "relation \"session\" does not exist",
-                "relation \"session\" does not exist",
-            ),
-            (
-                "Data too long for column 'sess' at row 1",
-                "Data too long for column 'sess' at row 1",
-            ),
-        ] {
-            assert_eq!(without_values(message), given);
-        }
-    }
 }

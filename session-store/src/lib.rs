@@ -7,6 +7,7 @@
 extern crate self as session_store;
 
 mod connect;
+mod database_message;
 mod error;
 #[cfg(feature = "derive")]
 pub mod express_session;

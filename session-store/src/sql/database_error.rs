@@ -1,7 +1,9 @@
 //! Classifies database errors: transient, unique violation, missing table, or other.
 
-use sea_orm::{DbBackend, DbErr, RuntimeErr, SqlErr, SqlxError};
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::{DbBackend, DbErr, SqlxError};
 
+use crate::database_message::{mysql_number, sqlx_error};
 use crate::error::Error;
 use crate::telemetry::{Operation, Target};
 
@@ -10,24 +12,30 @@ use crate::telemetry::{Operation, Target};
 pub(super) enum Transient {
     /// The database has undone the statement in favour of another.
     Contention,
-    /// The connection is lost.
-    Connection,
+    /// No connection could be opened, so the statement was not sent.
+    Unreachable,
+    /// The connection was lost, perhaps after the statement was executed.
+    Lost,
+    /// PostgreSQL has refused the plan that it prepared before a column changed its type.
+    StalePlan,
 }
 
 impl Transient {
     pub(super) fn of(error: &DbErr, backend: DbBackend) -> Option<Self> {
-        match sqlx_error(error)? {
-            SqlxError::Io(_) | SqlxError::WorkerCrashed => Some(Self::Connection),
-            SqlxError::Database(error) => {
-                let code = error.code().unwrap_or_default();
-                match backend {
-                    DbBackend::Sqlite => Self::sqlite(&code),
-                    DbBackend::MySql => Self::mysql(&code, error.message()),
-                    _ => Self::postgres(&code),
-                }
-            }
-            _ => None,
+        let transient = match sqlx_error(error)? {
+            SqlxError::Io(_) | SqlxError::WorkerCrashed => Self::Lost,
+            SqlxError::Database(error) => match backend {
+                DbBackend::Sqlite => Self::sqlite(&error.code()?)?,
+                DbBackend::MySql => Self::mysql(&error.code()?, mysql_number(error.as_ref()))?,
+                _ => Self::postgres(&error.code()?)?,
+            },
+            _ => return None,
+        };
+        // SeaORM returns this variant for a connection that was not there yet.
+        if transient == Self::Lost && matches!(error, DbErr::Conn(_)) {
+            return Some(Self::Unreachable);
         }
+        Some(transient)
     }
 
     /// By SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
@@ -36,24 +44,26 @@ impl Transient {
             // serialization_failure, deadlock_detected
             "40001" | "40P01" => Some(Self::Contention),
             // admin_shutdown, crash_shutdown, cannot_connect_now
-            "57P01" | "57P02" | "57P03" => Some(Self::Connection),
-            _ if code.starts_with("08") => Some(Self::Connection),
+            "57P01" | "57P02" | "57P03" => Some(Self::Lost),
+            // feature_not_supported: "cached plan must not change result type". Other errors with this
+            // code return when the statement is prepared anew.
+            "0A000" => Some(Self::StalePlan),
+            _ if code.starts_with("08") => Some(Self::Lost),
             _ => None,
         }
     }
 
-    /// By SQLSTATE. One fault shares its SQLSTATE with others, so it is recognized by its message,
-    /// where that is English.
-    fn mysql(code: &str, message: &str) -> Option<Self> {
-        match code {
+    /// By SQLSTATE and, where errors share it, by number:
+    /// <https://mariadb.com/kb/en/mariadb-error-code-reference/>.
+    fn mysql(code: &str, number: Option<u16>) -> Option<Self> {
+        const RECORD_HAS_CHANGED: u16 = 1020;
+        const QUERY_INTERRUPTED: u16 = 1317;
+        const CONNECTION_KILLED: u16 = 1927;
+        match (code, number) {
             // A deadlock.
-            "40001" => Some(Self::Contention),
-            "HY000" if message.starts_with("Record has changed since last read") => {
-                Some(Self::Contention)
-            }
-            // The query was interrupted, the connection was killed.
-            "70100" => Some(Self::Connection),
-            _ if code.starts_with("08") => Some(Self::Connection),
+            ("40001", _) | (_, Some(RECORD_HAS_CHANGED)) => Some(Self::Contention),
+            (_, Some(QUERY_INTERRUPTED | CONNECTION_KILLED)) => Some(Self::Lost),
+            _ if code.starts_with("08") => Some(Self::Lost),
             _ => None,
         }
     }
@@ -68,16 +78,18 @@ impl Transient {
 }
 
 pub(super) fn into_error(source: DbErr, operation: Operation, target: Target) -> Error {
-    if let Some(SqlErr::UniqueConstraintViolation(message)) = source.sql_err() {
-        return Error::UniqueViolation {
-            constraint: constraint(&message).to_owned(),
-        };
-    }
-    if is_missing(target, &source) {
-        return Error::MissingTable {
-            table: target.table.to_owned(),
-            source,
-        };
+    if let Some(SqlxError::Database(error)) = sqlx_error(&source) {
+        if error.is_unique_violation() {
+            return Error::UniqueViolation {
+                constraint: constraint(error.as_ref(), target),
+            };
+        }
+        if is_missing(error.as_ref(), target) {
+            return Error::MissingTable {
+                table: target.table.to_owned(),
+                source,
+            };
+        }
     }
     Error::Database {
         operation: operation.description,
@@ -87,77 +99,92 @@ pub(super) fn into_error(source: DbErr, operation: Operation, target: Target) ->
 
 /// Returns whether the error says that this table does not exist. A statement can also name other tables,
 /// in a foreign key or in the application's condition.
-fn is_missing(Target { backend, table }: Target, error: &DbErr) -> bool {
-    let Some(SqlxError::Database(error)) = sqlx_error(error) else {
-        return false;
-    };
+fn is_missing(error: &dyn DatabaseError, target: Target) -> bool {
     let (code, message) = (error.code().unwrap_or_default(), error.message());
-    let is_missing_table = match backend {
-        // SQLite has no code for it.
+    let is_missing_table = match target.backend {
+        // SQLite has no code for it. Its messages are always English.
         DbBackend::Sqlite => message.starts_with("no such table"),
         DbBackend::MySql => code == "42S02",
         _ => code == "42P01",
     };
-    is_missing_table && names(message, table)
+    is_missing_table && names(message, target.table)
 }
 
+/// Returns whether a message in any language, with any quotes, has the name of the table in it.
 fn names(message: &str, table: &str) -> bool {
-    let is_between = |c: char| c.is_whitespace() || ".:'\"`".contains(c);
-    message.match_indices(table).any(|(start, table)| {
+    let is_in_name = |c: char| c.is_alphanumeric() || "_-$".contains(c);
+    message.match_indices(table).any(|(start, _)| {
         let (before, after) = (&message[..start], &message[start + table.len()..]);
-        (before.is_empty() || before.ends_with(is_between))
-            && (after.is_empty() || after.starts_with(is_between))
+        !before.ends_with(is_in_name) && !after.starts_with(is_in_name)
     })
 }
 
-fn sqlx_error(error: &DbErr) -> Option<&SqlxError> {
-    let (DbErr::Conn(source) | DbErr::Exec(source) | DbErr::Query(source)) = error else {
-        return None;
+/// Returns the name of a violated unique constraint.
+fn constraint(error: &dyn DatabaseError, target: Target) -> Option<String> {
+    let constraint = match target.backend {
+        // "UNIQUE constraint failed: session.email". SQLite quotes no value, and is always English.
+        DbBackend::Sqlite => error.message().split_once(": ")?.1,
+        DbBackend::MySql => return mysql_key(error.message(), target),
+        _ => error.constraint()?,
     };
-    match source {
-        RuntimeErr::SqlxError(source) => Some(source),
-        RuntimeErr::Internal(_) => None,
-    }
+    Some(constraint.to_owned())
 }
 
-/// The constraint in a database's message about a unique violation.
+/// Returns the last part of a message in quotes that is the name of a key of the table.
 ///
-/// MySQL puts the duplicate value, which is session data, before the name of the key, both in single
-/// quotes, in the language of the server.
-fn constraint(message: &str) -> &str {
-    if message.contains('\'') {
-        let key = message.trim_end_matches(')').rsplit(' ').next();
-        key.unwrap_or("a unique key")
-    } else {
-        message
-    }
+/// MySQL and MariaDB put the duplicate value, which is session data, before the name, and quote both in
+/// the same way. Newer versions of MySQL put the table before the name: `session.email`.
+fn mysql_key(message: &str, target: Target) -> Option<String> {
+    let keys = (target.keys)();
+    message.split('\'').rev().find_map(|part| {
+        let key = part.strip_prefix(target.table);
+        let key = key.and_then(|key| key.strip_prefix('.')).unwrap_or(part);
+        keys.iter().find(|name| *name == key).cloned()
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Transient, constraint, names};
+    use sea_orm::sqlx::error::ErrorKind;
+    use sea_orm::{DbBackend, DbErr, RuntimeErr, SqlxError};
+
+    use super::{Transient, into_error, names};
+    use crate::database_message::tests::{ServerError, mysql, postgres};
+    use crate::error::Error;
+    use crate::telemetry::{Operation, Target};
 
     #[test]
     fn transient_errors_are_told_from_permanent_ones() {
-        use Transient::{Connection, Contention};
+        use Transient::{Contention, Lost, StalePlan};
         for (code, expected) in [
             ("40P01", Some(Contention)),
-            ("57P01", Some(Connection)),
-            ("08006", Some(Connection)),
+            ("57P01", Some(Lost)),
+            ("08006", Some(Lost)),
+            ("0A000", Some(StalePlan)),
             ("23505", None),
             ("42P01", None),
         ] {
-            assert_eq!(Transient::postgres(code), expected, "{code}");
+            let error = postgres(code, "»…«").query();
+            let transient = Transient::of(&error, DbBackend::Postgres);
+            assert_eq!(transient, expected, "{code}");
         }
-        for (code, message, expected) in [
-            ("40001", "Deadlock found", Some(Contention)),
+        for (number, code, expected) in [
+            // A deadlock, and a record that has changed since it was read.
+            (1213, "40001", Some(Contention)),
+            (1020, "HY000", Some(Contention)),
             // The server has waited already, for longer than anyone should.
-            ("HY000", "Lock wait timeout exceeded; try", None),
-            ("HY000", "The table is full", None),
-            ("70100", "Connection was killed", Some(Connection)),
-            ("23000", "Duplicate entry", None),
+            (1205, "HY000", None),
+            (1114, "HY000", None),
+            (1317, "70100", Some(Lost)),
+            (1927, "70100", Some(Lost)),
+            // The statement took longer than the server's `max_statement_time`.
+            (1969, "70100", None),
+            (1053, "08S01", Some(Lost)),
+            (1062, "23000", None),
         ] {
-            assert_eq!(Transient::mysql(code, message), expected, "{code}");
+            let error = mysql(number, code, "…").query();
+            let transient = Transient::of(&error, DbBackend::MySql);
+            assert_eq!(transient, expected, "{number}");
         }
         for (code, expected) in [
             // SQLITE_BUSY, _BUSY_SNAPSHOT, _LOCKED_SHAREDCACHE, _CONSTRAINT_UNIQUE, _FULL.
@@ -167,24 +194,72 @@ mod tests {
             ("2067", None),
             ("13", None),
         ] {
-            assert_eq!(Transient::sqlite(code), expected, "{code}");
+            let error = postgres(code, "…").query();
+            let transient = Transient::of(&error, DbBackend::Sqlite);
+            assert_eq!(transient, expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_could_not_be_opened_is_told_from_one_that_was_lost() {
+        let source = || RuntimeErr::SqlxError(SqlxError::WorkerCrashed.into());
+        let of = |error| Transient::of(&error, DbBackend::MySql);
+        assert_eq!(of(DbErr::Exec(source())), Some(Transient::Lost));
+        assert_eq!(of(DbErr::Query(source())), Some(Transient::Lost));
+        assert_eq!(of(DbErr::Conn(source())), Some(Transient::Unreachable));
+    }
+
+    fn target(backend: DbBackend) -> Target {
+        Target {
+            backend,
+            table: "session",
+            keys: || vec!["PRIMARY".to_owned(), "email".to_owned()],
         }
     }
 
     #[test]
     fn a_unique_violation_is_named_without_the_value() {
-        assert_eq!(
-            constraint("Duplicate entry 'ann@example.com for key x' for key 'email'"),
-            "'email'"
-        );
-        assert_eq!(
-            constraint("Doppelter Eintrag 'ann@example.com' für Schlüssel 'email'"),
-            "'email'"
-        );
-        assert_eq!(
-            constraint("UNIQUE constraint failed: session.email"),
-            "UNIQUE constraint failed: session.email"
-        );
+        let violation = |backend, error: ServerError| {
+            let error = ServerError {
+                kind: Some(|| ErrorKind::UniqueViolation),
+                ..error
+            };
+            match into_error(error.query(), Operation::SAVE, target(backend)) {
+                Error::UniqueViolation { constraint } => constraint,
+                error => panic!("{error}"),
+            }
+        };
+        for (message, expected) in [
+            (
+                "Duplicate entry 'ann for key x' for key 'email'",
+                Some("email"),
+            ),
+            (
+                "Doppelter Eintrag 'ann' für Schlüssel 'email'",
+                Some("email"),
+            ),
+            ("重复条目'ann'键'email'", Some("email")),
+            ("'ann' は索引 'email' で重複しています。", Some("email")),
+            (
+                "Duplicate entry 'ann' for key 'session.PRIMARY'",
+                Some("PRIMARY"),
+            ),
+            // A key that the entity does not know, and a message that was cut off in the value.
+            ("Duplicate entry 'ann' for key 'legacy'", None),
+            ("Duplicate entry 'it's ann", None),
+        ] {
+            let constraint = violation(DbBackend::MySql, mysql(1062, "23000", message));
+            assert_eq!(constraint.as_deref(), expected, "{message}");
+        }
+        let error = postgres("2067", "UNIQUE constraint failed: session.email");
+        let constraint = violation(DbBackend::Sqlite, error);
+        assert_eq!(constraint.as_deref(), Some("session.email"));
+        let error = ServerError {
+            constraint: Some("session_email_key"),
+            ..postgres("23505", "doppelter Schlüsselwert »ann« …")
+        };
+        let constraint = violation(DbBackend::Postgres, error);
+        assert_eq!(constraint.as_deref(), Some("session_email_key"));
     }
 
     #[test]
@@ -193,14 +268,24 @@ mod tests {
             "no such table: session",
             "no such table: main.session",
             "relation \"shop.session\" does not exist",
+            "Relation »session« existiert nicht",
+            "la relation « session » n'existe pas",
+            "关系 \"session\" 不存在",
+            "リレーション\"session\"は存在しません",
             "Table 'shop.session' doesn't exist",
-            "Tabelle 'shop.session' existiert nicht",
+            "表'shop.session'不存在",
         ] {
             assert!(names(message, "session"), "{message}");
             assert!(!names(message, "sess"), "{message}");
         }
-        assert!(!names("no such table: user_session", "session"));
-        assert!(!names("no such table: session_of_user", "session"));
+        for message in [
+            "no such table: user_session",
+            "no such table: session_of_user",
+            "relation \"session-old\" does not exist",
+            "relation \"session2\" does not exist",
+        ] {
+            assert!(!names(message, "session"), "{message}");
+        }
         for table in ["web session", "a \"b\" `c` 'd'", "\"", "ünï.cödé"] {
             let message = format!("Table 'shop.{table}' doesn't exist");
             assert!(names(&message, table), "{message}");

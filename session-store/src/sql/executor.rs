@@ -1,10 +1,10 @@
 //! Sending statements to the database of one table.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, QueryResult,
+    ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, QueryResult, Statement,
 };
 
-use super::retry::Retry;
+use super::retry::{PlanVersion, Retry};
 use super::statement::ToStatement;
 use crate::error::{Error, Result};
 use crate::telemetry::{Operation, Target};
@@ -14,11 +14,23 @@ use crate::telemetry::{Operation, Target};
 pub(crate) struct Executor {
     db: DatabaseConnection,
     table: &'static str,
+    keys: fn() -> Vec<String>,
+    plans: PlanVersion,
 }
 
 impl Executor {
-    pub(crate) fn new(db: DatabaseConnection, table: &'static str) -> Self {
-        Self { db, table }
+    /// `keys` returns the names that the table's keys have by default.
+    pub(crate) fn new(
+        db: DatabaseConnection,
+        table: &'static str,
+        keys: fn() -> Vec<String>,
+    ) -> Self {
+        Self {
+            db,
+            table,
+            keys,
+            plans: PlanVersion::default(),
+        }
     }
 
     pub(crate) fn db(&self) -> &DatabaseConnection {
@@ -44,11 +56,12 @@ impl Executor {
         Target {
             backend: self.backend(),
             table: self.table,
+            keys: self.keys,
         }
     }
 
     pub(crate) fn retry(&self) -> Retry {
-        Retry::new(self.target())
+        Retry::new(self.target(), self.plans.clone())
     }
 
     /// Returns the number of rows written.
@@ -70,7 +83,7 @@ impl Executor {
         statement: &impl ToStatement,
     ) -> Result<u64> {
         let (db, backend) = (self.connection()?, self.backend());
-        let send = || db.execute_raw(statement.to_statement(backend));
+        let send = |plan| db.execute_raw(with_plan(statement.to_statement(backend), plan));
         let result = retry.run(operation, send).await?;
         Ok(result.rows_affected())
     }
@@ -81,7 +94,7 @@ impl Executor {
         statement: &impl ToStatement,
     ) -> Result<Option<QueryResult>> {
         let (db, backend) = (self.connection()?, self.backend());
-        let send = || db.query_one_raw(statement.to_statement(backend));
+        let send = |plan| db.query_one_raw(with_plan(statement.to_statement(backend), plan));
         self.retry().run(operation, send).await
     }
 
@@ -91,7 +104,15 @@ impl Executor {
         statement: &impl ToStatement,
     ) -> Result<Vec<QueryResult>> {
         let (db, backend) = (self.connection()?, self.backend());
-        let send = || db.query_all_raw(statement.to_statement(backend));
+        let send = |plan| db.query_all_raw(with_plan(statement.to_statement(backend), plan));
         self.retry().run(operation, send).await
     }
+}
+
+/// Makes the text of a statement another one for each version of its plan.
+fn with_plan(mut statement: Statement, plan: u32) -> Statement {
+    if plan > 0 {
+        statement.sql = format!("{} /* {plan} */", statement.sql);
+    }
+    statement
 }

@@ -80,7 +80,11 @@ impl<M: SessionModel> SeaOrmStore<M> {
     #[must_use]
     pub fn new(db: DatabaseConnection) -> Self {
         Self {
-            executor: Executor::new(db, M::Entity::default().table_name()),
+            executor: Executor::new(
+                db,
+                M::Entity::default().table_name(),
+                schema::key_names::<M>,
+            ),
             expiry: ExpiryPolicy::default(),
             sid_form: SidForm::default(),
             max_bytes: DEFAULT_MAX_BYTES,

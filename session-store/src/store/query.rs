@@ -126,7 +126,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Returns [`Error::Disconnected`], [`Error::MissingTable`] or [`Error::Database`].
     pub async fn count(&self) -> Result<u64> {
         let (db, sessions) = (self.executor.connection()?, self.active());
-        let count = || sessions.clone().count(db);
+        let count = |_| sessions.clone().count(db);
         self.executor.retry().run(Operation::COUNT, count).await
     }
 

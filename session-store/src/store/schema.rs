@@ -154,6 +154,18 @@ fn named_indexes<M: SessionModel>(backend: DbBackend) -> Vec<(String, IndexCreat
     indexes
 }
 
+/// Returns the names that keys have on MySQL and MariaDB if SeaORM creates them: the primary key's, a
+/// unique column's, and those of the indexes.
+pub(super) fn key_names<M: SessionModel>() -> Vec<String> {
+    let columns = Column::<M>::iter().map(|column| column.as_str().to_owned());
+    let indexes = named_indexes::<M>(DbBackend::MySql).into_iter();
+    let primary = ["PRIMARY".to_owned()].into_iter();
+    primary
+        .chain(columns)
+        .chain(indexes.map(|(name, _)| name))
+        .collect()
+}
+
 /// An index for [`create_table`](SeaOrmStore::create_table), in the table's own schema.
 ///
 /// On MySQL and SQLite, sea-query leaves the schema out, and so would index a table of that name in the

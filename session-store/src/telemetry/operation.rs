@@ -43,6 +43,8 @@ impl Operation {
 pub(crate) struct Target {
     pub(crate) backend: DbBackend,
     pub(crate) table: &'static str,
+    /// Returns the names that the table's keys have by default.
+    pub(crate) keys: fn() -> Vec<String>,
 }
 
 impl Target {

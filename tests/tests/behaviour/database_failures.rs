@@ -20,6 +20,7 @@ on_every_database!(
     a_missing_column_is_named,
     operations_succeed_while_connections_are_killed,
     operations_succeed_after_all_pooled_connections_are_lost,
+    sessions_are_read_after_a_column_has_changed_its_type,
 );
 
 #[tokio::test]
@@ -179,6 +180,38 @@ async fn operations_succeed_while_connections_are_killed(db: DatabaseConnection)
     };
     while_killing_connections(&db, work).await;
     assert_eq!(store.count().await.unwrap(), 0);
+}
+
+async fn sessions_are_read_after_a_column_has_changed_its_type(db: DatabaseConnection) {
+    // SQLite cannot change the type of a column.
+    let alter = match db.get_database_backend() {
+        DbBackend::Sqlite => return,
+        DbBackend::Postgres => [
+            "ALTER COLUMN sess TYPE varchar",
+            "ALTER COLUMN sess TYPE text",
+        ],
+        _ => ["MODIFY sess mediumtext", "MODIFY sess longtext"],
+    };
+    let (store, clock) = store::<express_session::Model>(db).await;
+    let session = new_session(&store, clock.now(), [("n", json!(1))]).await;
+    let read_on_every_connection = async || {
+        let loads = (0..32).map(|_| {
+            let (store, id) = (store.clone(), session.id);
+            tokio::spawn(async move { (store.load(&id).await, store.find(&id).await) })
+        });
+        for load in loads.collect::<Vec<_>>() {
+            let (loaded, found) = load.await.unwrap();
+            assert_eq!(loaded.unwrap().as_ref(), Some(&session));
+            assert!(found.unwrap().is_some());
+        }
+    };
+    read_on_every_connection().await;
+    for alter in alter.iter().cycle().take(4) {
+        execute(store.db(), &format!("ALTER TABLE express_session {alter}")).await;
+        read_on_every_connection().await;
+        store.save(&session).await.unwrap();
+        read_on_every_connection().await;
+    }
 }
 
 #[tokio::test]

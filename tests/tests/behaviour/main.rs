@@ -25,4 +25,5 @@ mod schema;
 mod sid;
 mod timestamps;
 mod tower_sessions_0_14;
+mod unreachable;
 mod with_extras;

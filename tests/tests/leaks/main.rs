@@ -1,6 +1,8 @@
 //! Logs at any level, errors and `Debug` output contain no id, hash of an id or session data. This
 //! includes the logs of tower-sessions, `SeaORM` and the database drivers.
 
+mod languages;
+
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 
