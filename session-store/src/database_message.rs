@@ -5,21 +5,19 @@ use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, SqlxError};
 
 /// The classes of SQLSTATE, and in one class the beginnings of codes, whose messages quote no bound value
 /// on any database: connections, features, transactions, statements, privileges, catalogs, schemas,
-/// rollbacks, names and syntax, resources, limits, states, interruptions, the system, and the server's own
-/// faults.
-const WITHOUT_VALUES: [&str; 17] = [
+/// rollbacks, names and syntax, resources, limits, states, interruptions, and the system.
+const WITHOUT_VALUES: [&str; 16] = [
     "08", "0A", "25", "26", "28", "3D", "3F", "40", "42", "53", "54", "550", "55P03", "57", "58",
-    "70", "XX",
+    "70",
 ];
 
-/// The errors of MySQL and MariaDB whose messages quote only names, in every language. Others with the
-/// same SQLSTATE quote values.
+/// The errors of MySQL and MariaDB whose messages quote only names, in every language, although others
+/// with the same SQLSTATE quote values: a changed record, no space, the engine, a full table, a lock wait
+/// timeout, a read-only server (two), no value (two), out of range, truncated, too long, foreign keys
+/// (four), and checks on MySQL and MariaDB.
 const NUMBERS_WITHOUT_VALUES: [u16; 18] = [
-    // A record has changed; no space, error of the engine, table full; lock wait timeout.
-    1020, 1021, 1030, 1114, 1205, // The server is read-only.
-    1290, 1836, // No value, value out of range, truncated, too long.
-    1048, 1364, 1264, 1265, 1406, // Foreign keys, and checks on MySQL and MariaDB.
-    1216, 1217, 1451, 1452, 3819, 4025,
+    1020, 1021, 1030, 1114, 1205, 1290, 1836, 1048, 1364, 1264, 1265, 1406, 1216, 1217, 1451, 1452,
+    3819, 4025,
 ];
 
 /// The extended result code of an error that a trigger of SQLite raises.
@@ -52,6 +50,8 @@ fn describe_database_error(error: &dyn DatabaseError) -> String {
     let code = error.code().unwrap_or_default();
     let number = mysql_number(error);
     let code = match number {
+        // Before the handshake, the server sends no SQLSTATE.
+        Some(number) if code.is_empty() => format!("error {number}"),
         Some(number) => format!("error {number}, SQLSTATE {code}"),
         None if is_sqlstate(&code) => format!("SQLSTATE {code}"),
         None => format!("code {code}"),
@@ -71,11 +71,25 @@ fn quotes_no_value(error: &dyn DatabaseError, number: Option<u16>) -> bool {
     if !is_sqlstate(&code) {
         return code != SQLITE_CONSTRAINT_TRIGGER;
     }
-    // PostgreSQL itself names the table of such an error, and a message that a trigger raises does not.
+    if is_raised(error, number) {
+        return false;
+    }
+    // PostgreSQL itself names the table of such an error.
     let names_column = error.kind() == ErrorKind::NotNullViolation && error.table().is_some();
     names_column
         || number.is_some_and(|number| NUMBERS_WITHOUT_VALUES.contains(&number))
         || WITHOUT_VALUES.iter().any(|start| code.starts_with(start))
+}
+
+/// Returns whether a function or a trigger of the database has raised the error, with a message of its
+/// own, under whatever code.
+fn is_raised(error: &dyn DatabaseError, number: Option<u16>) -> bool {
+    match number {
+        // SIGNAL and RESIGNAL have these, or a number that is not the server's.
+        Some(number) => (1642..=1645).contains(&number) || number >= 5000,
+        // The last field that sqlx prints of an error of PostgreSQL is the routine in its source.
+        None => format!("{error:?}").ends_with("routine: Some(\"exec_stmt_raise\") }"),
+    }
 }
 
 /// Says in our own words what the database refused.
@@ -254,6 +268,11 @@ pub(crate) mod tests {
                  may quote a value (SQLSTATE P0001)",
             ),
             (
+                mysql(1644, "42000", "user hunter2 is banned"),
+                "the database refused the statement; the source of this error has its message, which \
+                 may quote a value (error 1644, SQLSTATE 42000)",
+            ),
+            (
                 ServerError {
                     code: "1811",
                     message: "user hunter2 is banned",
@@ -311,6 +330,10 @@ pub(crate) mod tests {
                     ..ServerError::default()
                 },
                 "database is locked (code 5)",
+            ),
+            (
+                mysql(1040, "", "Too many connections"),
+                "Too many connections (error 1040)",
             ),
         ] {
             assert_eq!(describe(&error.query()), described);

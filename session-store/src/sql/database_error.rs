@@ -24,11 +24,14 @@ impl Transient {
     pub(super) fn of(error: &DbErr, backend: DbBackend) -> Option<Self> {
         let transient = match sqlx_error(error)? {
             SqlxError::Io(_) | SqlxError::WorkerCrashed => Self::Lost,
-            SqlxError::Database(error) => match backend {
-                DbBackend::Sqlite => Self::sqlite(&error.code()?)?,
-                DbBackend::MySql => Self::mysql(&error.code()?, mysql_number(error.as_ref()))?,
-                _ => Self::postgres(&error.code()?)?,
-            },
+            SqlxError::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                match backend {
+                    DbBackend::Sqlite => Self::sqlite(&code)?,
+                    DbBackend::MySql => Self::mysql(&code, mysql_number(error.as_ref()))?,
+                    _ => Self::postgres(&code)?,
+                }
+            }
             _ => return None,
         };
         // SeaORM returns this variant for a connection that was not there yet.
@@ -57,12 +60,15 @@ impl Transient {
     /// <https://mariadb.com/kb/en/mariadb-error-code-reference/>.
     fn mysql(code: &str, number: Option<u16>) -> Option<Self> {
         const RECORD_HAS_CHANGED: u16 = 1020;
+        const TOO_MANY_CONNECTIONS: u16 = 1040;
         const QUERY_INTERRUPTED: u16 = 1317;
         const CONNECTION_KILLED: u16 = 1927;
         match (code, number) {
             // A deadlock.
             ("40001", _) | (_, Some(RECORD_HAS_CHANGED)) => Some(Self::Contention),
-            (_, Some(QUERY_INTERRUPTED | CONNECTION_KILLED)) => Some(Self::Lost),
+            (_, Some(TOO_MANY_CONNECTIONS | QUERY_INTERRUPTED | CONNECTION_KILLED)) => {
+                Some(Self::Lost)
+            }
             _ if code.starts_with("08") => Some(Self::Lost),
             _ => None,
         }
@@ -180,6 +186,8 @@ mod tests {
             // The statement took longer than the server's `max_statement_time`.
             (1969, "70100", None),
             (1053, "08S01", Some(Lost)),
+            // The server sends no SQLSTATE before the handshake.
+            (1040, "", Some(Lost)),
             (1062, "23000", None),
         ] {
             let error = mysql(number, code, "…").query();

@@ -90,7 +90,8 @@ async fn alter_table(db: &DatabaseConnection) {
     let trigger: &[_] = match db.get_database_backend() {
         DbBackend::Postgres => &[
             "CREATE FUNCTION ban() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-             IF NEW.banned IS NOT NULL THEN RAISE EXCEPTION 'banned: %', NEW.banned; END IF; \
+             IF NEW.banned IS NOT NULL THEN \
+             RAISE 'banned: %', NEW.banned USING ERRCODE = 'insufficient_privilege'; END IF; \
              RETURN NEW; END $$",
             "CREATE TRIGGER ban BEFORE INSERT ON session FOR EACH ROW EXECUTE FUNCTION ban()",
             "ALTER TABLE session ALTER COLUMN visits TYPE integer, ALTER COLUMN age TYPE integer \
@@ -99,7 +100,7 @@ async fn alter_table(db: &DatabaseConnection) {
         _ => &[
             "CREATE TRIGGER ban BEFORE INSERT ON session FOR EACH ROW BEGIN \
              DECLARE text VARCHAR(200) DEFAULT CONCAT('banned: ', NEW.banned); \
-             IF NEW.banned IS NOT NULL THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = text; \
+             IF NEW.banned IS NOT NULL THEN SIGNAL SQLSTATE '42000' SET MESSAGE_TEXT = text; \
              END IF; END",
             "ALTER TABLE session MODIFY visits INTEGER, MODIFY age INTEGER",
         ],
