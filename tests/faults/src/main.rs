@@ -4,6 +4,7 @@
 mod arguments;
 mod figures;
 mod load;
+mod proxy;
 mod scenario;
 mod servers;
 mod subject;
@@ -16,7 +17,7 @@ use anyhow::{Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{Arguments, USAGE};
-use crate::scenario::{Scenario, sqlite};
+use crate::scenario::{Scenario, down, sqlite};
 use crate::servers::{Kind, Server};
 use crate::subject::Store;
 use crate::table::Row;
@@ -56,8 +57,16 @@ async fn run(time: Duration, scenarios: Vec<Scenario>) -> Result<()> {
     println!("{}", versions::line(&servers).await?);
     println!("{} seconds each\n", time.as_secs());
 
-    let mut rows = Vec::new();
+    let (mut rows, mut outages) = (Vec::new(), Vec::new());
     for (turn, scenario) in scenarios.into_iter().enumerate() {
+        let server = servers
+            .iter()
+            .find(|server| Some(server.kind()) == scenario.server());
+        if let (Scenario::Down(_), Some(server)) = (scenario, server) {
+            eprintln!("{scenario}");
+            outages.append(&mut down::run(server).await?);
+            continue;
+        }
         let mut scenario_rows = Vec::new();
         for store in order(turn) {
             eprintln!("{scenario}: {store}");
@@ -74,6 +83,7 @@ async fn run(time: Duration, scenarios: Vec<Scenario>) -> Result<()> {
         rows.append(&mut scenario_rows);
     }
     table::print(&rows);
+    table::print_outages(&outages);
     for server in &mut servers {
         server.stop().await?;
     }

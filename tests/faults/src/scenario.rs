@@ -1,5 +1,6 @@
 //! The scenarios: a fault, and the database that it is injected into.
 
+pub(crate) mod down;
 pub(crate) mod kill;
 pub(crate) mod prune;
 pub(crate) mod restart;
@@ -31,16 +32,20 @@ pub(crate) enum Scenario {
     Sqlite,
     /// Rows are pruned while others are created and saved.
     Prune,
+    /// The database is down. [`down::run`] measures something else than the others.
+    Down(Kind),
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Kill(Kind::Postgres),
         Self::Kill(Kind::MariaDb),
         Self::Restart(Kind::Postgres),
         Self::Restart(Kind::MariaDb),
         Self::Sqlite,
         Self::Prune,
+        Self::Down(Kind::Postgres),
+        Self::Down(Kind::MariaDb),
     ];
 
     /// Returns its name in `--only`.
@@ -50,19 +55,20 @@ impl Scenario {
             Self::Restart(_) => "restart",
             Self::Sqlite => "sqlite",
             Self::Prune => "prune",
+            Self::Down(_) => "down",
         }
     }
 
     /// Returns the server that it needs. SQLite has none.
     pub(crate) fn server(self) -> Option<Kind> {
         match self {
-            Self::Kill(kind) | Self::Restart(kind) => Some(kind),
+            Self::Kill(kind) | Self::Restart(kind) | Self::Down(kind) => Some(kind),
             Self::Sqlite => None,
             Self::Prune => Some(Kind::MariaDb),
         }
     }
 
-    /// Runs it with one store. `server` is of the kind that [`server`](Self::server) returns.
+    /// Runs it with one store, unless it is `Down`. `server` is of the kind that [`server`](Self::server) returns.
     pub(crate) async fn run(
         self,
         store: Store,
@@ -74,6 +80,7 @@ impl Scenario {
             (Self::Restart(_), Some(server)) => restart::run(store, server, time).await,
             (Self::Prune, Some(server)) => prune::run(store, server, time).await,
             (Self::Sqlite, _) => sqlite::run(store, time).await,
+            (Self::Down(_), _) => anyhow::bail!("{self} is run with both stores"),
             (_, None) => anyhow::bail!("missing server for {self}"),
         }
     }

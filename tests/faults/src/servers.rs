@@ -88,6 +88,10 @@ impl Server {
         self.kind
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Shuts the server down, which closes its connections, and starts it again. Returns how long it was
     /// unavailable.
     pub(crate) async fn restart(&mut self) -> Result<Duration> {

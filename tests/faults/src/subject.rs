@@ -65,6 +65,15 @@ impl Store {
             Self::SqlxStore => sqlx_store::open(url).await,
         }
     }
+
+    /// Like [`open`](Self::open), with the pool that the store's documentation recommends.
+    pub(crate) async fn open_with_recommended_pool(self, url: &str) -> Result<Arc<dyn Subject>> {
+        match self {
+            Self::Ours => ours::open_with_recommended_pool(url).await,
+            // Only the number of connections differs.
+            Self::SqlxStore => sqlx_store::open(url).await,
+        }
+    }
 }
 
 impl fmt::Display for Store {

@@ -1,5 +1,7 @@
 //! Prints the figures.
 
+use crate::proxy::Fault;
+use crate::scenario::down::Outage;
 use crate::scenario::{Outcome, Scenario};
 use crate::subject::Store;
 
@@ -45,23 +47,54 @@ impl Row {
 
 /// Prints a Markdown table with aligned columns, and below it a note for each row.
 pub(crate) fn print(rows: &[Row]) {
-    let cells: Vec<_> = rows.iter().map(Row::cells).collect();
-    let mut widths = HEADER.map(str::len);
-    for row in &cells {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.len().max(*width);
-        }
-    }
-    println!("{}", line(&HEADER.map(str::to_owned), &widths));
-    println!("{}", rule(&widths));
-    for row in &cells {
-        println!("{}", line(row, &widths));
-    }
+    print_table(&HEADER, rows.iter().map(Row::cells));
     for row in rows {
         println!("\n{}, {}: {}", row.scenario, row.store, row.outcome.fault);
         for (message, count) in row.outcome.figures.top_errors(TOP_ERRORS) {
             println!("  {count} x {}", message.replace('\n', " "));
         }
+    }
+}
+
+/// Prints a Markdown table of loads while the database was down, and below it their errors.
+pub(crate) fn print_outages(outages: &[Outage]) {
+    let header = ["fault", "store", "seconds", "connections"];
+    let cells = outages.iter().map(|outage| {
+        let waited = outage.waited.map_or_else(
+            || "hangs".to_owned(),
+            |waited| format!("{:.1}", waited.as_secs_f64()),
+        );
+        let connections = match outage.fault {
+            Fault::Refuses => "none".to_owned(),
+            _ => outage.accepted.to_string(),
+        };
+        let fault = format!("{}, {}", outage.fault.name(), outage.kind);
+        [fault, outage.store.to_string(), waited, connections]
+    });
+    println!();
+    print_table(&header, cells);
+    println!();
+    for outage in outages {
+        let (fault, kind) = (outage.fault.name(), outage.kind);
+        println!("{fault}, {kind}, {}: {}", outage.store, outage.error);
+    }
+}
+
+fn print_table<const N: usize>(header: &[&str; N], rows: impl Iterator<Item = [String; N]>) {
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return;
+    }
+    let mut widths = header.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.len().max(*width);
+        }
+    }
+    println!("{}", line(&header.map(str::to_owned), &widths));
+    println!("{}", rule(&widths));
+    for row in &rows {
+        println!("{}", line(row, &widths));
     }
 }
 

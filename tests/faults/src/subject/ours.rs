@@ -41,13 +41,23 @@ pub(super) async fn open(url: &str, touch: Touch) -> Result<Arc<dyn Subject>> {
         .max_connections(POOL_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .map_sqlx_sqlite_opts(|options| options.journal_mode(SqliteJournalMode::Wal));
-    let db = Database::connect(options).await?;
-    let mut store = session::Store::new(db).with_idle_timeout(IDLE_TIMEOUT);
+    let mut store = connect(options).await?;
     if touch == Touch::OnEachLoad {
         store = store.with_touch_after(time::Duration::ZERO);
     }
-    store.create_table().await?;
     Ok(Arc::new(store))
+}
+
+pub(super) async fn open_with_recommended_pool(url: &str) -> Result<Arc<dyn Subject>> {
+    let store = connect(session_store::connect_options(url)).await?;
+    Ok(Arc::new(store))
+}
+
+async fn connect(options: ConnectOptions) -> Result<session::Store> {
+    let db = Database::connect(options).await?;
+    let store = session::Store::new(db).with_idle_timeout(IDLE_TIMEOUT);
+    store.create_table().await?;
+    Ok(store)
 }
 
 fn record(id: SessionId, count: u64, expires_at: OffsetDateTime) -> Record {
