@@ -1,4 +1,4 @@
-//! Where the generated code finds `session-store`.
+//! Names the crate `session-store` in the generated code.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};

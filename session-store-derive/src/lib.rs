@@ -196,7 +196,7 @@ fn derive(input: &DeriveInput) -> proc_macro2::TokenStream {
 }
 
 /// Returns whether `#[sea_orm::model]` has made this struct. It copies the derive list and the attributes
-/// of `Model` to a second struct `ModelEx`, whose name then stands at the `Model` of the source.
+/// of `Model` to a second struct `ModelEx`, whose name it gives the span of `Model`.
 fn is_second_struct(name: &Ident) -> bool {
     name == "ModelEx" && name.span().source_text().as_deref() != Some("ModelEx")
 }

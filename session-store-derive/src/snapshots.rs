@@ -178,6 +178,8 @@ fn odd_input_gives_errors_and_no_panic() -> TestResult {
         "struct Session { sid: String, sess: Json, expire: Time }",
         "#[session] struct Model { a: i32 }",
         "#[session()] #[session = 3] #[session(sid, 5)] #[session{}] struct Model {}",
+        "#[session(crate = <T>::x)] #[session(crate = 1, crate)] #[session(, crate = a)] struct Model {}",
+        "struct Model { #[session(crate = a, default = 1)] a: i32, #[session(crate)] crate_: i32 }",
         "struct Model { _1: i32, __: i32, self_: i32, r#crate_: i32, ünï_cödé: i32 }",
         "struct Model { #[sea_orm(primary_key)] _1: i32, #[session(default)] __: i32 }",
         "struct Model { #[sea_orm] #[sea_orm = 1] #[sea_orm()] #[sea_orm(,,=)] sid: String }",

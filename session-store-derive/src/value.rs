@@ -61,7 +61,12 @@ pub(crate) fn function(input: ParseStream<'_>, ident: &Ident) -> Result<ExprPath
 /// Parses the path of a crate.
 pub(crate) fn krate(input: ParseStream<'_>, ident: &Ident) -> Result<Path> {
     let example = "crate = my_crate::session_store";
-    path(input, ident, "a crate", example, "").map(|path| path.path)
+    let path = path(input, ident, "a crate", example, "")?;
+    if path.qself.is_some() {
+        let message = format!("expected the path of a crate, as in `#[session({example})]`");
+        return Err(Error::new_spanned(path, message));
+    }
+    Ok(path.path)
 }
 
 fn path(
