@@ -86,7 +86,7 @@ use crate::error::Errors;
 /// | `#[session(with = path)]` | the value that the function `path` returns: `fn(&session_store::Data) -> T`, where `T` is the field's type |
 /// | `#[session(created_at)]` | when the session was created: a timestamp or an `Option` of one |
 /// | `#[session(last_seen)]` | when the session was last created, saved or touched: a timestamp or an `Option` of one |
-/// | `#[session(version)]` | the number of saves: an integer. With it, `store.layer()` merges the changes of concurrent requests |
+/// | `#[session(version)]` | the number of saves: an `i64` or `i32`. With it, `store.layer()` merges the changes of concurrent requests |
 /// | `#[session(skip)]` | a value that the database or `store.with_extras(…)` sets |
 ///
 /// The session can lack a key, or the value at a pointer. The column then gets the field's default.

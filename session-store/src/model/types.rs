@@ -208,15 +208,13 @@ mod chrono_types {
     }
 }
 
-/// The type of a `#[session(version)]` column: an integer.
+/// The type of a `#[session(version)]` column: `i32` or `i64`. Not every database has unsigned integers.
 #[diagnostic::on_unimplemented(
-    message = "invalid type for a `#[session(version)]` column: expected an integer, found `{Self}`",
-    label = "expected an integer, such as `i64`",
+    message = "invalid type for a `#[session(version)]` column: expected `i64` or `i32`, found `{Self}`",
+    label = "expected `i64` or `i32`",
     note = "the column counts the saves of a session"
 )]
 pub trait VersionColumn: TryGetable + Into<Value> + TryFrom<i64> + TryInto<i64> {}
 
 impl VersionColumn for i32 {}
 impl VersionColumn for i64 {}
-impl VersionColumn for u32 {}
-impl VersionColumn for u64 {}

@@ -16,7 +16,7 @@ pub struct Model {
     #[session(last_seen)]
     pub seen: Option<ChronoDateTime>,
     #[session(version)]
-    pub saves: u32,
+    pub saves: i32,
     #[session(index)]
     pub user_id: Option<i32>,
     #[session(default)]
