@@ -1,12 +1,13 @@
-//! The session cookie: its options, and renewing it when the session has slid.
+//! The session cookie: its options, and reading, setting and removing it.
 
 use std::borrow::Cow;
 
-use time::Duration;
+use time::OffsetDateTime;
 #[cfg(any(feature = "signed", feature = "private"))]
 use tower_cookies::cookie::Key;
 use tower_cookies::cookie::SameSite;
 use tower_cookies::{Cookie, Cookies};
+use tower_sessions::Expiry;
 use tower_sessions::session::Id;
 
 #[derive(Clone)]
@@ -45,27 +46,60 @@ impl Default for CookieOptions {
     }
 }
 
+/// The session cookie of a request.
+pub(super) enum RequestCookie {
+    Missing,
+    /// Its value is not an id.
+    Malformed,
+    Id(Id),
+}
+
 impl CookieOptions {
-    /// Sets the cookie with its full `Max-Age`, as tower-sessions does when a session is saved.
-    pub(super) fn renew(&self, cookies: &Cookies, id: Id, max_age: Option<Duration>) {
-        let mut cookie = Cookie::build((self.name.clone(), id.to_string()))
-            .http_only(self.http_only)
-            .same_site(self.same_site)
-            .secure(self.secure)
-            .path(self.path.clone());
-        if let Some(max_age) = max_age {
-            cookie = cookie.max_age(max_age);
+    pub(super) fn read(&self, cookies: &Cookies) -> RequestCookie {
+        let name = &self.name;
+        let cookie = match &self.protection {
+            Protection::Plaintext => cookies.get(name).map(Cookie::into_owned),
+            #[cfg(feature = "signed")]
+            Protection::Signed(key) => cookies.signed(key).get(name),
+            #[cfg(feature = "private")]
+            Protection::Private(key) => cookies.private(key).get(name),
+        };
+        match cookie.map(|cookie| cookie.value().parse()) {
+            None => RequestCookie::Missing,
+            Some(Err(_)) => RequestCookie::Malformed,
+            Some(Ok(id)) => RequestCookie::Id(id),
         }
-        if let Some(domain) = &self.domain {
-            cookie = cookie.domain(domain.clone());
+    }
+
+    pub(super) fn set(&self, cookies: &Cookies, id: Id, expiry: Option<Expiry>) {
+        let mut cookie = self.cookie(id.to_string());
+        match expiry {
+            Some(Expiry::OnInactivity(timeout)) => cookie.set_max_age(timeout),
+            Some(Expiry::AtDateTime(end)) => cookie.set_max_age(end - OffsetDateTime::now_utc()),
+            Some(Expiry::OnSessionEnd) | None => {}
         }
-        let cookie = cookie.build();
         match &self.protection {
             Protection::Plaintext => cookies.add(cookie),
             #[cfg(feature = "signed")]
             Protection::Signed(key) => cookies.signed(key).add(cookie),
             #[cfg(feature = "private")]
             Protection::Private(key) => cookies.private(key).add(cookie),
+        }
+    }
+
+    pub(super) fn remove(&self, cookies: &Cookies) {
+        cookies.remove(self.cookie(String::new()));
+    }
+
+    fn cookie(&self, value: String) -> Cookie<'static> {
+        let cookie = Cookie::build((self.name.clone(), value))
+            .http_only(self.http_only)
+            .same_site(self.same_site)
+            .secure(self.secure)
+            .path(self.path.clone());
+        match &self.domain {
+            Some(domain) => cookie.domain(domain.clone()).build(),
+            None => cookie.build(),
         }
     }
 }

@@ -1,29 +1,23 @@
-//! The layer, its options and its service.
+//! The layer and its options.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use http::{Request, Response};
 #[cfg(any(feature = "signed", feature = "private"))]
 use tower_cookies::cookie::Key;
 use tower_cookies::cookie::SameSite;
 use tower_layer::Layer;
-use tower_service::Service;
-use tower_sessions::{Expiry, SessionManagerLayer};
 
 use super::cookie::{CookieOptions, Protection};
-use super::finish_request::FinishRequest;
-use super::request_store::RequestStore;
+use super::service::SessionService;
 use crate::model::SessionModel;
 use crate::store::SeaOrmStore;
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Creates the middleware that gives each request its [`Session`](tower_sessions::Session).
     ///
-    /// This is tower-sessions' middleware, with the same options except `with_expiry`: the expiry comes
+    /// It has the options of tower-sessions' `SessionManagerLayer`, except `with_expiry`: the expiry comes
     /// from [`with_idle_timeout`](Self::with_idle_timeout). It adds to a plain `SessionManagerLayer`:
     ///
     /// - The cookie is renewed with the row. When loading a session has moved its expiry, the response
@@ -71,9 +65,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
 /// The session middleware. Created by [`SeaOrmStore::layer`].
 pub struct SessionLayer<M: SessionModel> {
-    store: SeaOrmStore<M>,
-    cookie: Arc<CookieOptions>,
-    always_save: bool,
+    pub(super) store: SeaOrmStore<M>,
+    pub(super) cookie: Arc<CookieOptions>,
+    pub(super) always_save: bool,
 }
 
 impl<M: SessionModel> SessionLayer<M> {
@@ -178,83 +172,13 @@ impl<M: SessionModel> SessionLayer<M> {
         set(Arc::make_mut(&mut self.cookie));
         self
     }
-
-    /// Creates tower-sessions' layer over the store of one request.
-    fn session_manager(&self, store: RequestStore<M>) -> SessionManagerLayer<RequestStore<M>> {
-        let cookie = &*self.cookie;
-        let mut manager = SessionManagerLayer::new(store)
-            .with_name(cookie.name.clone())
-            .with_http_only(cookie.http_only)
-            .with_same_site(cookie.same_site)
-            .with_secure(cookie.secure)
-            .with_path(cookie.path.clone())
-            .with_always_save(self.always_save);
-        if let Some(timeout) = self.store.expiry().idle_timeout() {
-            manager = manager.with_expiry(Expiry::OnInactivity(timeout));
-        }
-        if let Some(domain) = &cookie.domain {
-            manager = manager.with_domain(domain.clone());
-        }
-        manager
-    }
 }
 
 impl<S, M: SessionModel> Layer<S> for SessionLayer<M> {
     type Service = SessionService<S, M>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService {
-            inner,
-            layer: self.clone(),
-        }
-    }
-}
-
-/// The service that [`SessionLayer`] wraps around an application.
-#[derive(Clone, Debug)]
-pub struct SessionService<S, M: SessionModel> {
-    inner: S,
-    layer: SessionLayer<M>,
-}
-
-impl<ReqBody, ResBody, S, M> Service<Request<ReqBody>> for SessionService<S, M>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone + Send + 'static,
-    S::Error: Send,
-    S::Future: Send,
-    ReqBody: Send + 'static,
-    ResBody: Default + Send + 'static,
-    M: SessionModel,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        // The service that was polled ready serves this request, and its clone the next.
-        let clone = self.inner.clone();
-        let inner = std::mem::replace(&mut self.inner, clone);
-        let SessionLayer { store, cookie, .. } = &self.layer;
-        let store = RequestStore::new(store.clone());
-        let manager = self.layer.session_manager(store.clone());
-        let inner = FinishRequest::new(inner, store, Arc::clone(cookie));
-        match &cookie.protection {
-            Protection::Plaintext => Box::pin(manager.layer(inner).call(request)),
-            #[cfg(feature = "signed")]
-            Protection::Signed(key) => {
-                let manager = manager.with_signed(key.clone());
-                Box::pin(manager.layer(inner).call(request))
-            }
-            #[cfg(feature = "private")]
-            Protection::Private(key) => {
-                let manager = manager.with_private(key.clone());
-                Box::pin(manager.layer(inner).call(request))
-            }
-        }
+        SessionService::new(inner, self.clone())
     }
 }
 

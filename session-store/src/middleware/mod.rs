@@ -1,11 +1,13 @@
-//! The middleware: tower-sessions' own, with a small store for each request.
+//! The middleware, with a small store for each request.
 
 mod cookie;
-mod finish_request;
 mod layer;
 mod merge;
 mod request_store;
 mod row;
+mod running_request;
+mod service;
 mod snapshot;
 
-pub use layer::{SessionLayer, SessionService};
+pub use layer::SessionLayer;
+pub use service::SessionService;

@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use tower_sessions::Session;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{self, SessionStore};
 
-use super::row::{Renewal, Row};
+use super::row::Row;
 use super::snapshot::Snapshot;
-use crate::error::{BoxError, Error, Result};
+use crate::error::{Error, Result};
 use crate::model::{SessionModel, SessionRef};
 use crate::store::{LoadedSession, SeaOrmStore};
 use crate::telemetry::metrics;
@@ -23,19 +23,19 @@ const SAVE_ATTEMPTS: u32 = 1_000;
 
 /// The store of one request.
 pub(super) struct RequestStore<M: SessionModel> {
-    store: SeaOrmStore<M>,
+    pub(super) store: SeaOrmStore<M>,
     state: Arc<Mutex<State>>,
 }
 
 /// What the request knows. It changes when an operation has succeeded, never before: one that fails, or
 /// is dropped in the middle, changes nothing.
 #[derive(Default)]
-struct State {
-    row: Row,
+pub(super) struct State {
+    pub(super) row: Row,
     /// The request's session, until the response is there.
-    session: Option<Session>,
-    /// The session whose cookie has to be set again, because its expiry has moved or its id is new.
-    renewed: Option<Id>,
+    pub(super) session: Option<Session>,
+    /// The session whose cookie has to be set, because its id is new or its expiry has moved.
+    pub(super) new_to_visitor: Option<Id>,
 }
 
 impl<M: SessionModel> RequestStore<M> {
@@ -46,38 +46,19 @@ impl<M: SessionModel> RequestStore<M> {
         }
     }
 
-    /// Begins a request with this session.
-    pub(super) fn begin(&self, session: Session) -> RunningRequest<M> {
-        let mut state = self.state();
-        state.row = match session.id() {
-            Some(_) => Row::Unread,
-            None => Row::Absent,
-        };
-        state.session = Some(session.clone());
-        drop(state);
-        RunningRequest {
-            store: self.clone(),
-            session,
-        }
-    }
-
-    pub(super) fn idle_timeout(&self) -> Option<Duration> {
-        self.store.expiry().idle_timeout()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn row(&self) -> Row {
+    pub(super) fn row(&self) -> Row {
         self.state().row.clone()
     }
 
     /// Reads the row of a session that was cleared before it was read.
-    async fn read(&self, id: &Id) -> Result<Option<Snapshot>> {
+    pub(super) async fn read(&self, id: &Id) -> Result<Option<Snapshot>> {
         let loaded = self.store.select(id).await?;
         let snapshot = loaded.map(|loaded| Snapshot::of_loaded::<M>(*id, &loaded));
-        self.state().row.found(snapshot.clone());
+        self.state().row.found(id, snapshot.clone());
         Ok(snapshot)
     }
 
@@ -90,12 +71,12 @@ impl<M: SessionModel> RequestStore<M> {
             .as_ref()
             .map(|loaded| Snapshot::of_loaded::<M>(*id, loaded));
         let mut state = self.state();
-        state.row.found(snapshot);
+        state.row.found(id, snapshot);
         if matches!(state.row, Row::Absent) {
             return Ok(None);
         }
         if loaded.as_ref().is_some_and(|loaded| loaded.has_slid) {
-            state.renewed = Some(*id);
+            state.new_to_visitor = Some(*id);
         }
         Ok(loaded)
     }
@@ -104,13 +85,13 @@ impl<M: SessionModel> RequestStore<M> {
         let snapshot = match self.row() {
             Row::Loaded(snapshot) if snapshot.id == record.id => snapshot,
             Row::Absent => return Err(Error::Ended),
-            _ => self.read(&record.id).await?.ok_or(Error::NotFound)?,
+            _ => self.read(&record.id).await?.ok_or(Error::Ended)?,
         };
         self.update(snapshot, record).await?;
         Ok(())
     }
 
-    async fn create_session(&self, record: &mut Record) -> Result<()> {
+    pub(super) async fn create_session(&self, record: &mut Record) -> Result<()> {
         let renewed = match self.row() {
             Row::Renewing(renewal) => {
                 record.id = renewal.to;
@@ -122,10 +103,10 @@ impl<M: SessionModel> RequestStore<M> {
             _ => None,
         };
         record.expiry_date = match renewed {
-            Some(snapshot) => self.update(snapshot, record).await?,
+            Some(snapshot) => self.renew(snapshot, record).await?,
             None => self.insert(record).await?,
         };
-        self.state().renewed = Some(record.id);
+        self.state().new_to_visitor = Some(record.id);
         Ok(())
     }
 
@@ -141,6 +122,15 @@ impl<M: SessionModel> RequestStore<M> {
         let snapshot = Snapshot::of_inserted::<M>(record.id, &record.data, created_at);
         self.state().row = Row::Loaded(snapshot);
         Ok(expires_at)
+    }
+
+    /// Updates the row after `cycle_id`. Returns when the session expires.
+    async fn renew(&self, snapshot: Snapshot, record: &Record) -> Result<OffsetDateTime> {
+        self.state().row.set_uncertain(true);
+        let updated = self.update(snapshot, record).await;
+        let is_uncertain = matches!(updated, Err(Error::Database { .. }));
+        self.state().row.set_uncertain(is_uncertain);
+        updated
     }
 
     /// Updates the row, and gives it the record's id. Returns when the session expires.
@@ -196,7 +186,13 @@ impl<M: SessionModel> RequestStore<M> {
         self.store.delete_by_id(id).await?;
         match session {
             Some(session) if !is_renewed => {
+                // This waits for a save that is running, which may have given the row a new id.
                 session.clear().await;
+                if let Row::Loaded(snapshot) = self.row()
+                    && snapshot.id != *id
+                {
+                    self.store.delete_by_id(&snapshot.id).await?;
+                }
                 self.state().row = Row::Absent;
             }
             // After the response, `cycle_id` and `flush` look the same. Both end the session: the next
@@ -206,57 +202,6 @@ impl<M: SessionModel> RequestStore<M> {
             }
         }
         Ok(())
-    }
-
-    /// Deletes the row of a session that has lost its id and its data.
-    async fn delete_renewed(&self, renewal: &Renewal) -> Result<()> {
-        self.store.delete_by_id(&renewal.from).await?;
-        // A save that was dropped may have given it the new id.
-        self.store.delete_by_id(&renewal.to).await
-    }
-}
-
-/// A request that is running. Dropping it ends the request.
-pub(super) struct RunningRequest<M: SessionModel> {
-    store: RequestStore<M>,
-    session: Session,
-}
-
-impl<M: SessionModel> RunningRequest<M> {
-    /// Prepares the session for the middleware, which saves it, or removes its cookie if it has no id and
-    /// no data.
-    pub(super) async fn finish(&self) -> std::result::Result<(), BoxError> {
-        let Self { store, session } = self;
-        match (store.row(), session.id()) {
-            // It was cleared before it was read. The visitor may have chosen its id.
-            (Row::Unread, Some(id)) if session.is_modified() => {
-                store.read(&id).await?;
-            }
-            // After `cycle_id` came a `flush`, or its last key was removed.
-            (Row::Renewing(renewal), None) if session.is_empty().await => {
-                store.delete_renewed(&renewal).await?;
-            }
-            _ => {}
-        }
-        // What was inserted after `delete` begins a new session.
-        if matches!(store.row(), Row::Absent) && session.id().is_some() {
-            session.cycle_id().await?;
-        }
-        Ok(())
-    }
-
-    /// Returns the id whose cookie has to be set again, if the session still has it.
-    pub(super) fn renewed_id(&self) -> Option<Id> {
-        let renewed = self.store.state().renewed;
-        renewed.filter(|id| self.session.id() == Some(*id))
-    }
-}
-
-impl<M: SessionModel> Drop for RunningRequest<M> {
-    fn drop(&mut self) {
-        // The session owns the store, so neither would ever be dropped.
-        let session = self.store.state().session.take();
-        drop(session);
     }
 }
 

@@ -52,6 +52,12 @@ impl Snapshot {
         self.version.as_ref().map(|version| version.number)
     }
 
+    /// Returns whether the row has no data. Without a version, the request cannot have seen others'.
+    pub(super) fn is_empty(&self) -> bool {
+        let version = self.version.as_ref();
+        version.is_none_or(|version| version.stored.is_empty())
+    }
+
     /// Merges the request's changes with those of others. Returns `None` if others have changed nothing.
     pub(super) fn merge(&self, mine: &Data) -> Option<Data> {
         let Version { seen, stored, .. } = self.version.as_ref()?;

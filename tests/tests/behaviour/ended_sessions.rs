@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use axum::http::StatusCode;
+use axum::routing::get;
 use sea_orm::{ColumnTrait, DatabaseConnection, DbBackend};
 use serde_json::{Value, json};
 use session_store::{Data, SeaOrmStore, SessionModel};
 use tests::database::execute;
-use tests::{Answer, entity, new_session, on_database, on_every_database, row_count, send, store};
+use tests::{
+    Answer, Visitor, entity, new_session, on_database, on_every_database, row_count, send, store,
+};
 use tower_sessions::session::Id;
 use tower_sessions::{Session, SessionStore};
 
@@ -40,8 +43,12 @@ mod with_a_version {
         a_handler_that_fails_after_cycle_id_leaves_the_session_under_its_id,
         a_request_that_is_dropped_after_cycle_id_leaves_the_session_under_its_id,
         a_refused_save_leaves_the_session_under_its_id,
+        an_empty_session_survives_a_handler_that_fails_after_cycle_id,
+        a_handler_that_fails_keeps_its_own_response,
+        an_error_for_a_stale_cookie_says_what_to_call_and_the_next_request_succeeds,
         a_session_that_is_renewed_is_found_by_revoke,
         an_id_that_was_saved_reaches_the_visitor_of_a_handler_that_fails,
+        an_id_that_was_saved_before_a_second_cycle_id_reaches_the_visitor,
         after_the_response_cycle_id_ends_the_session,
         a_request_leaves_nothing_behind,
     );
@@ -66,6 +73,7 @@ mod without_a_version {
 
 on_every_database!(
     a_key_that_another_request_adds_after_a_clear_is_kept_by_cycle_id,
+    a_key_that_another_request_adds_to_a_session_without_data_is_kept_by_cycle_id,
     cycle_id_keeps_created_at_and_the_columns_that_the_store_does_not_fill,
     a_cycle_id_costs_the_statements_of_a_save,
 );
@@ -84,9 +92,9 @@ mod kept_rows {
 mod dropped {
     use super::*;
 
-    on_database!(sqlite_file, SqliteFile: a_save_that_was_dropped_after_cycle_id_is_found_by_the_next);
-    on_database!(postgres, Postgres: a_save_that_was_dropped_after_cycle_id_is_found_by_the_next);
-    on_database!(mariadb, MariaDb: a_save_that_was_dropped_after_cycle_id_is_found_by_the_next);
+    on_database!(sqlite_file, SqliteFile: a_save_that_was_dropped_after_cycle_id_is_found_by_the_next, a_dropped_save_before_an_error_response_leaves_the_visitor_signed_in);
+    on_database!(postgres, Postgres: a_save_that_was_dropped_after_cycle_id_is_found_by_the_next, a_dropped_save_before_an_error_response_leaves_the_visitor_signed_in);
+    on_database!(mariadb, MariaDb: a_save_that_was_dropped_after_cycle_id_is_found_by_the_next, a_dropped_save_before_an_error_response_leaves_the_visitor_signed_in);
 }
 
 /// A store with a session that has the key `old`.
@@ -384,6 +392,98 @@ async fn a_save_that_was_dropped_after_cycle_id_is_found_by_the_next(db: Databas
     }
 }
 
+async fn a_dropped_save_before_an_error_response_leaves_the_visitor_signed_in(
+    db: DatabaseConnection,
+) {
+    for polls in 1..12 {
+        let site = site::<versioned::Model>(db.clone()).await;
+        let answer = site
+            .send(move |session| async move {
+                session.cycle_id().await.unwrap();
+                drop_after(polls, session.save()).await;
+                true
+            })
+            .await;
+        let id = answer.cookie(Some(site.id)).unwrap();
+        assert_eq!(site.data(id).await.unwrap().len(), 1, "{polls}");
+    }
+}
+
+async fn an_id_that_was_saved_before_a_second_cycle_id_reaches_the_visitor<M: SessionModel>(
+    db: DatabaseConnection,
+) {
+    let site = site::<M>(db).await;
+    let answer = site
+        .send(async |session| {
+            session.cycle_id().await.unwrap();
+            session.save().await.unwrap();
+            session.cycle_id().await.unwrap();
+            true
+        })
+        .await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let data = site.data(answer.cookie(None).unwrap()).await.unwrap();
+    assert_eq!(data, Data::from([("old".to_owned(), json!(1))]));
+}
+
+async fn an_empty_session_survives_a_handler_that_fails_after_cycle_id<M: SessionModel>(
+    db: DatabaseConnection,
+) {
+    let site = site::<M>(db).await;
+    let answer = site
+        .send(async |session| {
+            session.clear().await;
+            session.cycle_id().await.unwrap();
+            true
+        })
+        .await;
+    assert_eq!(answer.set_cookie, None);
+    site.check_unchanged().await;
+}
+
+async fn a_handler_that_fails_keeps_its_own_response<M: SessionModel>(db: DatabaseConnection) {
+    let site = site::<M>(db).await;
+    execute(site.store.db(), "DROP TABLE session").await;
+    let app = axum::Router::new()
+        .route(
+            "/",
+            get(async |session: Session| {
+                session.clear().await;
+                (StatusCode::SERVICE_UNAVAILABLE, "maintenance")
+            }),
+        )
+        .layer(site.store.layer());
+    let mut visitor = Visitor::with_cookie(&app, &site.id.to_string());
+    let response = visitor.get("/").await;
+    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.body, "maintenance");
+}
+
+async fn an_error_for_a_stale_cookie_says_what_to_call_and_the_next_request_succeeds<
+    M: SessionModel,
+>(
+    db: DatabaseConnection,
+) {
+    let mut site = site::<M>(db).await;
+    site.log_out().await;
+    let sign_in = async |session: Session| {
+        session.clear().await;
+        session.insert("user", "ann").await.unwrap();
+        let saved = session.save().await;
+        if let Err(error) = &saved {
+            assert!(error.to_string().contains("`Session::flush`"), "{error}");
+        }
+        saved.is_err()
+    };
+    let answer = site.send(sign_in).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.set_cookie, Some(None), "the cookie is removed");
+    let answer = send(site.store.layer(), None, sign_in).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    site.id = answer.cookie(None).unwrap();
+    assert_eq!(site.data(site.id).await.unwrap().len(), 1);
+}
+
 async fn after_the_response_cycle_id_ends_the_session<M: SessionModel>(db: DatabaseConnection) {
     let site = site::<M>(db).await;
     let kept = Arc::new(Mutex::new(None));
@@ -457,6 +557,29 @@ async fn a_key_that_another_request_adds_after_a_clear_is_kept_by_cycle_id(db: D
     let data = site.data(answer.cookie(None).unwrap()).await.unwrap();
     let expected = ["mine", "theirs"].map(|key| (key.to_owned(), Value::from(1)));
     assert_eq!(data, Data::from(expected));
+}
+
+async fn a_key_that_another_request_adds_to_a_session_without_data_is_kept_by_cycle_id(
+    db: DatabaseConnection,
+) {
+    let site = site::<versioned::Model>(db).await;
+    let other = site.clone();
+    let answer = site
+        .send(move |session| {
+            let other = other.clone();
+            async move {
+                session.cycle_id().await.unwrap();
+                session.remove_value("old").await.unwrap();
+                let added = other.send(async |session| session.insert("theirs", 1).await.is_err());
+                assert_eq!(added.await.status, StatusCode::OK);
+                false
+            }
+        })
+        .await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let data = site.data(answer.cookie(None).unwrap()).await.unwrap();
+    assert_eq!(data, Data::from([("theirs".to_owned(), json!(1))]));
+    assert_eq!(row_count(&site.store).await, 1);
 }
 
 async fn cycle_id_keeps_created_at_and_the_columns_that_the_store_does_not_fill(
