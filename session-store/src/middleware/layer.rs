@@ -9,7 +9,9 @@ use tower_cookies::cookie::Key;
 use tower_cookies::cookie::SameSite;
 use tower_layer::Layer;
 
-use super::cookie::{CookieOptions, Protection};
+use super::cookie::CookieOptions;
+#[cfg(any(feature = "signed", feature = "private"))]
+use super::cookie::Protection;
 use super::service::SessionService;
 use crate::model::SessionModel;
 use crate::store::SeaOrmStore;

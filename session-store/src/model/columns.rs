@@ -7,6 +7,12 @@ use super::types::{TimestampColumn, VersionColumn};
 use crate::error::{BoxError, Error, Result};
 use crate::sql::{TimestampExpr, is_unreadable};
 
+/// The earliest timestamp that the store writes: the year 0. Not every driver can encode earlier ones.
+const EARLIEST: OffsetDateTime = match OffsetDateTime::from_unix_timestamp(-62_167_219_200) {
+    Ok(timestamp) => timestamp,
+    Err(_) => OffsetDateTime::UNIX_EPOCH,
+};
+
 /// The columns that the store itself reads and writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns<C> {
@@ -114,7 +120,7 @@ impl<C: ColumnTrait> Timestamp<C> {
     pub fn of<T: TimestampColumn>(column: C) -> Self {
         Self {
             column,
-            to_value: |timestamp| T::from_utc(timestamp).into(),
+            to_value: |timestamp| T::from_utc(timestamp.max(EARLIEST)).into(),
             read: |row, index| {
                 let timestamp: Option<T> = row.try_get_by_index(index)?;
                 Ok(timestamp.map(|timestamp| timestamp.to_utc()))

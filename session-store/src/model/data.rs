@@ -35,7 +35,7 @@ pub(crate) fn decode(text: &str) -> Result<Data, BoxError> {
     with_plain_numbers(data)
 }
 
-/// Returns data that serde_json has read, with the numbers that it reads by default.
+/// Returns data that `serde_json` has read, with the numbers that it reads by default.
 pub(crate) fn with_plain_numbers(mut data: Data) -> Result<Data, BoxError> {
     data.values_mut().try_for_each(to_plain)?;
     Ok(data)

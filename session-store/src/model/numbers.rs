@@ -1,6 +1,6 @@
-//! The numbers of session data: each is an `i64`, a `u64` or an `f64`, whatever features serde_json has.
+//! The numbers of session data: each is an `i64`, a `u64` or an `f64`, whatever features `serde_json` has.
 //!
-//! Any crate of a build may switch on serde_json's `arbitrary_precision`. Then a number is text, which
+//! Any crate of a build may switch on `serde_json`'s `arbitrary_precision`. Then a number is text, which
 //! MessagePack would store as a list, and of which `jsonb` would not keep that it is a float.
 
 use serde::ser::{Error, SerializeMap};
@@ -10,7 +10,7 @@ use serde_json::{Number, Value};
 use super::data::Data;
 use crate::error::BoxError;
 
-/// serde_json reads an object with such a key as something else: a number, or JSON in a string. sqlx
+/// `serde_json` reads an object with such a key as something else: a number, or JSON in a string. sqlx
 /// switches this on.
 const RESERVED_KEYS: &str = "$serde_json::private::";
 
@@ -87,7 +87,7 @@ fn decimal(number: &Number) -> Option<(String, i64)> {
     Some((significant.to_owned(), exponent))
 }
 
-/// Turns each number that is not an integer of 64 bits into a float, as serde_json does by default.
+/// Turns each number that is not an integer of 64 bits into a float, as `serde_json` does by default.
 pub(super) fn to_plain(value: &mut Value) -> Result<(), BoxError> {
     match value {
         Value::Number(number) if number.as_i64().is_none() && number.as_u64().is_none() => {

@@ -8,4 +8,4 @@ mod timestamp;
 
 pub(crate) use executor::Executor;
 pub(crate) use statement::{BoundStatement, Parameter, Parameters, Template, ToStatement};
-pub(crate) use timestamp::{TimestampExpr, is_unreadable, utc};
+pub(crate) use timestamp::{TimestampExpr, is_encodable, is_unreadable, utc};

@@ -45,7 +45,7 @@ impl<C: ColumnTrait> TimestampExpr<C> {
     /// The column in a SELECT, such that the driver can decode any value of it.
     ///
     /// Decoding a timestamp that Rust cannot hold panics in the driver: in PostgreSQL, the two infinities
-    /// and years after 9999, and in SQLite, integers that are no Unix times of such years. So the database
+    /// and years after 9999, and in SQLite, integers that are too large for a Unix time. So the database
     /// replaces these: `infinity` by the last microsecond of the year 9999, `-infinity` by the year 1, and
     /// the others by a [timestamp that stands for them](is_unreadable).
     pub(crate) fn readable(&self) -> Expr {
@@ -145,6 +145,33 @@ impl<C: ColumnTrait> TimestampExpr<C> {
     fn is_timestamp(&self) -> bool {
         is_timestamp(&(self.to_value)(OffsetDateTime::UNIX_EPOCH))
     }
+}
+
+/// Returns whether every driver can encode the value, if it is a timestamp or a date. One that a driver
+/// cannot encode is left out of the statement without an error, and the MySQL driver loses its connection.
+pub(crate) fn is_encodable(value: &Value) -> bool {
+    #[cfg(feature = "chrono")]
+    use chrono::Datelike;
+    let year = match value {
+        Value::TimeDateTimeWithTimeZone(Some(timestamp)) => {
+            let utc = timestamp.checked_to_offset(UtcOffset::UTC);
+            let is_whole_minute = timestamp.offset().seconds_past_minute() == 0;
+            utc.filter(|_| is_whole_minute)
+                .map_or(i32::MAX, |utc| Ord::min(utc.year(), timestamp.year()))
+        }
+        Value::TimeDateTime(Some(timestamp)) => timestamp.year(),
+        Value::TimeDate(Some(date)) => date.year(),
+        #[cfg(feature = "chrono")]
+        Value::ChronoDateTimeWithTimeZone(Some(timestamp)) => timestamp.year(),
+        #[cfg(feature = "chrono")]
+        Value::ChronoDateTimeUtc(Some(timestamp)) => timestamp.year(),
+        #[cfg(feature = "chrono")]
+        Value::ChronoDateTime(Some(timestamp)) => timestamp.year(),
+        #[cfg(feature = "chrono")]
+        Value::ChronoDate(Some(date)) => date.year(),
+        _ => return true,
+    };
+    (0..=9999).contains(&year)
 }
 
 /// Returns whether a timestamp stands for one that Rust cannot hold. It is PostgreSQL's earliest, the

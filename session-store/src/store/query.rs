@@ -18,6 +18,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Selects the active sessions, which are those that have not expired. Filter, join, order and page
     /// them like any SeaORM select.
     ///
+    /// A timestamp of the store's columns that Rust cannot hold is selected as
+    /// [another](crate::guide::databases#what-each-database-needs).
+    ///
     /// # Examples
     ///
     /// ```no_run

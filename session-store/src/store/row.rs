@@ -11,7 +11,7 @@ use crate::error::{BoxError, Error, Result};
 use crate::model::{
     ActiveModel, Column, SessColumn, SessionModel, SessionRef, check_depth, has_nul,
 };
-use crate::sql::{Parameter, Parameters};
+use crate::sql::{Parameter, Parameters, is_encodable};
 
 /// The levels of nesting that MariaDB accepts as JSON.
 const MARIADB_JSON_DEPTH: usize = 31;
@@ -110,6 +110,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
             }
             (Value::Double(Some(number)), _) if !number.is_finite() => {
                 "expected a number in the range of `f64`"
+            }
+            (value, _) if !is_encodable(&value) => {
+                "expected a time of the years 0 to 9999, with an offset of whole minutes"
             }
             _ => return Ok(()),
         };

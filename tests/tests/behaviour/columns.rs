@@ -51,7 +51,7 @@ async fn a_nul_character_is_kept_or_refused_with_the_reason<M: SessionModel>(
     }
 }
 
-/// serde_json would read such an object as the number or the JSON in its value. A key may be what a visitor
+/// `serde_json` would read such an object as the number or the JSON in its value. A key may be what a visitor
 /// has sent.
 async fn a_key_that_serde_json_reserves_is_refused<M: SessionModel>(db: DatabaseConnection) {
     let (store, clock) = store::<M>(db).await;

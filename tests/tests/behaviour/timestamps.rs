@@ -5,8 +5,9 @@ use session_store::{CreatedAt, Error, SeaOrmStore, SessionModel};
 use tests::database::execute;
 use tests::{
     Clock, create_expiring, entity, new_session, on_every_database, on_every_database_and_kind,
-    row_count, store,
+    record, row_count, store,
 };
+use time::macros::datetime;
 use time::{Duration, PrimitiveDateTime};
 use tower_sessions::SessionStore;
 use tower_sessions::session::Record;
@@ -14,6 +15,7 @@ use tower_sessions::session::Record;
 use crate::idle_timeout::IDLE_TIMEOUT;
 
 on_every_database_and_kind!(
+    an_expiry_before_the_year_0_has_passed,
     an_expiry_of_infinity_does_not_pass,
     an_expiry_of_minus_infinity_has_passed_and_is_pruned,
     an_expiry_that_rust_cannot_hold_is_a_decode_error,
@@ -53,6 +55,21 @@ fn beyond_rust(backend: DbBackend) -> &'static [&'static str] {
         ],
         _ => &[],
     }
+}
+
+async fn an_expiry_before_the_year_0_has_passed<M: SessionModel>(db: DatabaseConnection) {
+    let (store, clock, mut session) = store_with_session::<M>(db).await;
+    // More often than the pool has connections, of which MySQL's driver would lose one each time.
+    for _ in 0..10 {
+        let mut early = record(clock.now(), []);
+        early.expiry_date = PrimitiveDateTime::MIN.assume_utc();
+        store.create(&mut early).await.unwrap();
+        assert_eq!(store.load(&early.id).await.unwrap(), None);
+    }
+    session.expiry_date = datetime!(-0005-01-01 0:00 +01:00);
+    store.save(&session).await.unwrap();
+    assert_eq!(store.load(&session.id).await.unwrap(), None);
+    assert_eq!(store.prune().await.unwrap(), 11);
 }
 
 async fn an_expiry_of_infinity_does_not_pass<M: SessionModel>(db: DatabaseConnection) {

@@ -2,10 +2,13 @@
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::DatabaseConnection;
+use sea_orm::prelude::ChronoDate;
 use serde_json::{Value, json};
-use tests::{new_session, on_every_database, record, store};
+use tests::{entity, new_session, on_every_database, record, store};
 use time::OffsetDateTime;
+use time::macros::datetime;
 use tower_sessions::SessionStore;
+use tower_sessions::session_store::Error;
 
 use crate::extras::{device, row, set_data, store_with_session};
 
@@ -14,6 +17,7 @@ on_every_database!(
     a_closure_may_leave_a_column_as_it_is,
     an_error_of_the_closure_refuses_the_save,
     a_closure_cannot_set_the_columns_of_the_store,
+    a_time_that_a_driver_cannot_encode_is_refused,
 );
 
 async fn a_closure_fills_columns_at_run_time(db: DatabaseConnection) {
@@ -108,4 +112,45 @@ async fn a_closure_cannot_set_the_columns_of_the_store(db: DatabaseConnection) {
         assert_eq!(row.version, version);
         store.save(&session).await.unwrap();
     }
+}
+
+entity!(times in "times_session" {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(skip)]
+    pub signed_in: Option<TimeDateTimeWithTimeZone>,
+    #[session(skip)]
+    pub born: Option<ChronoDate>,
+});
+
+/// A driver leaves such a value out of the statement without an error. `MySQL`'s loses its connection too.
+async fn a_time_that_a_driver_cannot_encode_is_refused(db: DatabaseConnection) {
+    let (store, clock) = store::<times::Model>(db).await;
+    let session = new_session(&store, clock.now(), []).await;
+    for _ in 0..10 {
+        for time in [
+            datetime!(-0001-12-31 0:00 UTC),
+            datetime!(9999-12-31 23:30 -01:00),
+            datetime!(2030-01-01 0:00 +01:00:30),
+        ] {
+            let store = store.clone().with_extras(move |_, row| {
+                row.signed_in = Set(Some(time));
+                Ok(())
+            });
+            assert_refused(store.save(&session).await, "`signed_in`");
+        }
+        let early = store.clone().with_extras(|_, row| {
+            row.born = Set(Some(ChronoDate::MIN));
+            Ok(())
+        });
+        assert_refused(early.save(&session).await, "`born`");
+    }
+    assert_eq!(store.load(&session.id).await.unwrap(), Some(session));
+}
+
+fn assert_refused(outcome: Result<(), Error>, column: &str) {
+    let Err(Error::Encode(message)) = outcome else {
+        panic!("{column}: {outcome:?}")
+    };
+    assert!(message.contains(column), "{message}");
 }

@@ -1,6 +1,7 @@
 //! Properties of random data and timestamps, on every database and with every type of column.
 //!
-//! Any JSON comes back equal, or is refused with a documented reason before anything is written.
+//! Any JSON comes back equal, or is refused with a documented reason before anything is written. Also with
+//! `--features arbitrary-precision`.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -115,7 +116,7 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// Returns the value with the numbers that serde_json has by default, and without the sign of zero, which
+/// Returns the value with the numbers that `serde_json` has by default, and without the sign of zero, which
 /// `jsonb` does not keep.
 fn by_default(value: &Value) -> Value {
     match value {
