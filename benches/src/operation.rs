@@ -59,14 +59,18 @@ impl Operation {
             Self::Delete => create(subject, data, count).await?,
             _ => Arc::clone(sessions),
         };
+        // Each task has sessions of its own. If two tasks touched one session, the later statement could
+        // have been prepared earlier, and would not move the expiry.
+        let tasks = usize::try_from(tasks)?;
+        let count = usize::try_from(count)?;
         let start = Instant::now();
         let running: Vec<_> = (0..tasks)
             .map(|task| {
                 let (subject, data) = (subject.clone(), data.clone());
                 let sessions = Arc::clone(&sessions);
                 tokio::spawn(async move {
-                    for index in (task..count).step_by(usize::try_from(tasks)?) {
-                        let key = &sessions[usize::try_from(index)? % sessions.len()];
+                    let own = sessions.iter().skip(task).step_by(tasks).cycle();
+                    for (_, key) in (task..count).step_by(tasks).zip(own) {
                         match self {
                             Self::Create => drop(subject.create(&data).await?),
                             Self::Load => subject.load(key).await?,
