@@ -1,6 +1,5 @@
 //! The end of a request: what is saved, and which id the visitor's cookie has to have.
 
-use time::OffsetDateTime;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::{Expiry, Session};
 
@@ -40,22 +39,28 @@ impl<M: SessionModel> RunningRequest<M> {
         if !always && !session.is_modified() {
             return Ok(());
         }
-        if !session.is_empty().await {
+        if session.is_empty().await {
+            self.end_if_flushed().await?;
+        } else {
             session.save().await?;
             store.state().new_to_visitor = session.id();
-        } else if let Row::Renewing(renewal) = store.row() {
-            let expiry_date = session.expiry_date();
-            self.end_renewed(&renewal, expiry_date).await?;
         }
         Ok(())
     }
 
     /// Ends a session that has no data left after `cycle_id`, unless another request has added some.
-    async fn end_renewed(&self, renewal: &Renewal, expiry_date: OffsetDateTime) -> Result<()> {
+    /// tower-sessions does not tell a store that a `flush` came after `cycle_id`.
+    pub(super) async fn end_if_flushed(&self) -> Result<()> {
+        let Row::Renewing(renewal) = self.store.row() else {
+            return Ok(());
+        };
+        if !self.session.is_empty().await {
+            return Ok(());
+        }
         let mut record = Record {
             id: renewal.to,
             data: Data::default(),
-            expiry_date,
+            expiry_date: self.session.expiry_date(),
         };
         match self.store.create_session(&mut record).await {
             Err(Error::NotFound) => {}

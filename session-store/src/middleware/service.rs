@@ -97,9 +97,11 @@ where
         let response = self.inner.call(request);
         Box::pin(async move {
             let mut response = response.await?;
-            if !response.status().is_server_error()
-                && let Err(error) = running.save(always_save).await
-            {
+            if response.status().is_server_error() {
+                if let Err(error) = running.end_if_flushed().await {
+                    tracing::error!(%error, "failed to end session");
+                }
+            } else if let Err(error) = running.save(always_save).await {
                 tracing::error!(%error, "failed to save session");
                 response = Response::default();
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

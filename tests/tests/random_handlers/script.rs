@@ -78,9 +78,15 @@ impl Handler {
 impl Script {
     /// Returns whether every session store has to do the same.
     pub fn is_plain(&self) -> bool {
-        self.handlers
-            .iter()
-            .all(|handler| handler.is_alone() && !handler.fails && !handler.calls(Call::Delete))
+        // With an id that no session has, a save of a session that was cleared is refused.
+        let is_refused =
+            |handler: &Handler| matches!(self.cookie, Cookie::Unknown) && handler.calls(Call::Save);
+        self.handlers.iter().all(|handler| {
+            handler.is_alone()
+                && !handler.fails
+                && !handler.calls(Call::Delete)
+                && !is_refused(handler)
+        })
     }
 }
 

@@ -140,7 +140,7 @@ impl<M: SessionModel> World<M> {
         };
         let answer = send(self.store.layer(), cookie, run).await;
         let flushed = std::mem::take(&mut self.ledger().flushed);
-        if answer.status == StatusCode::OK || answer.set_cookie.is_some() {
+        if answer.status == StatusCode::OK || answer.set_cookie == Some(None) {
             self.end(flushed).await;
         }
         self.ledger().ids.extend(answer.cookie(None));
