@@ -42,7 +42,9 @@ pub(crate) fn describe(error: &DbErr) -> String {
         (_, Some(SqlxError::ColumnDecode { index, .. })) => {
             format!("cannot decode column {index}; the source of this error says why")
         }
-        _ => "a value was not accepted; the source of this error says why".to_owned(),
+        _ => "the driver returned an error; the source of this error has its message, which may quote a \
+              value"
+            .to_owned(),
     }
 }
 
