@@ -292,7 +292,12 @@ async fn a_failed_prune_reports_what_it_deleted_before_the_error() {
     store.db().execute_unprepared(refuse).await.unwrap();
     let error = prune::run(&store, &options(10, 0)).await.unwrap_err();
     let message = error.to_string();
-    assert!(message.contains("not this one"), "{message}");
+    // What a trigger says can quote a value, so it is only in the source of the error.
+    assert!(
+        message.starts_with("could not delete expired sessions: ")
+            && message.contains("(code 1811)"),
+        "{message}"
+    );
     assert!(
         message.ends_with("\nbefore the error: 20 of 25 rows deleted"),
         "{message}"

@@ -25,27 +25,42 @@ impl ConnectionKiller {
         }
     }
 
+    /// Kills the connections, and waits until the server has closed them.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the server's connections cannot be listed.
     pub async fn kill_all(&self) {
+        let connections = self.connections().await;
+        for id in &connections {
+            let kill = match self.connection.get_database_backend() {
+                DbBackend::Postgres => format!("SELECT pg_terminate_backend({id})"),
+                _ => format!("KILL {id}"),
+            };
+            // An error means that the connection is already closed.
+            let _ = self.connection.execute_unprepared(&kill).await;
+        }
+        let is_killed = |id: &i64| connections.contains(id);
+        while self.connections().await.iter().any(is_killed) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn connections(&self) -> Vec<i64> {
         let Self {
             connection, name, ..
         } = self;
         let backend = connection.get_database_backend();
-        let is_postgres = backend == DbBackend::Postgres;
-        let connections = if is_postgres {
-            format!("SELECT pid::bigint AS id FROM pg_stat_activity WHERE datname = '{name}'")
-        } else {
-            format!("SELECT id FROM information_schema.processlist WHERE db = '{name}'")
+        let select = match backend {
+            DbBackend::Postgres => {
+                format!("SELECT pid::bigint AS id FROM pg_stat_activity WHERE datname = '{name}'")
+            }
+            _ => format!("SELECT id FROM information_schema.processlist WHERE db = '{name}'"),
         };
-        let select = Statement::from_string(backend, connections);
-        for row in connection.query_all_raw(select).await.unwrap() {
-            let id: i64 = row.try_get("", "id").unwrap();
-            let kill = if is_postgres {
-                format!("SELECT pg_terminate_backend({id})")
-            } else {
-                format!("KILL {id}")
-            };
-            // An error means that the connection is already closed.
-            let _ = connection.execute_unprepared(&kill).await;
-        }
+        let select = Statement::from_string(backend, select);
+        let rows = connection.query_all_raw(select).await.unwrap();
+        rows.iter()
+            .map(|row| row.try_get("", "id").unwrap())
+            .collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Two or three concurrent operations on one session, in every order of their statements.
 //!
 //! The real store runs, on SQLite in memory. `--nocapture` prints how much was explored. With
-//! `SESSION_STORE_MODEL=full` in the environment the tests explore all operations, which takes minutes.
+//! `SESSION_STORE_MODEL=full` in the environment the tests explore all operations, which takes half an hour.
 
 mod actor;
 mod explorer;

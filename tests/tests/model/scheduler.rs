@@ -90,6 +90,9 @@ impl Scheduler {
         options
             .max_connections(1)
             .min_connections(1)
+            // Another connection would be another actor's turn. Long runs outlast the default.
+            .max_lifetime(None)
+            .idle_timeout(None)
             .sqlx_logging(false)
             .map_sqlx_sqlite_opts(|sqlite| sqlite.pragma("read_uncommitted", "true"))
             .map_sqlx_sqlite_pool_opts(move |pool| {
