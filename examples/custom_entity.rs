@@ -285,7 +285,7 @@ async fn revoke(
     Path(sid): Path<String>,
 ) -> Result<StatusCode, StatusCode> {
     let user_id = signed_in_user(&session).await?;
-    // The sid is no secret, so check that the session is the user's.
+    // The sid is not a secret, so check that the session is the user's.
     let users_session = Condition::all()
         .add(session::Column::UserId.eq(user_id))
         .add(session::Column::Sid.eq(sid));

@@ -89,7 +89,7 @@ pub async fn revoke(
     if session.id().is_some_and(|id| store.sid(&id) == sid) {
         return sign_out_this_device(&session).await;
     }
-    // The sid is no secret, so check that the session is the user's.
+    // The sid is not a secret, so check that the session is the user's.
     let users_session = Condition::all()
         .add(session::Column::UserId.eq(user.id))
         .add(session::Column::Sid.eq(sid));

@@ -14,7 +14,7 @@ mod visitor;
 
 pub use clock::Clock;
 pub use connection_killer::ConnectionKiller;
-pub use send::{Answer, send};
+pub use send::{Answer, Application, send};
 pub use session_routes::session_routes;
 pub use sessions::{
     create_expiring, neighbouring_timestamps, new_session, record, row_count, row_expiry, store,

@@ -25,7 +25,8 @@ impl Answer {
     }
 }
 
-type Application = BoxCloneSyncService<Request<()>, Response<()>, Infallible>;
+/// The application around which [`send`] puts a layer.
+pub type Application = BoxCloneSyncService<Request<()>, Response<()>, Infallible>;
 
 /// Sends a request with this cookie. The handler returns whether it fails: then the response is a 500.
 ///

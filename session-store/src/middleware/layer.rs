@@ -7,12 +7,10 @@ use std::sync::Arc;
 #[cfg(any(feature = "signed", feature = "private"))]
 use tower_cookies::cookie::Key;
 use tower_cookies::cookie::SameSite;
-use tower_layer::Layer;
 
 use super::cookie::CookieOptions;
 #[cfg(any(feature = "signed", feature = "private"))]
 use super::cookie::Protection;
-use super::service::SessionService;
 use crate::model::SessionModel;
 use crate::store::SeaOrmStore;
 
@@ -31,7 +29,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///   wins. `Session::clear` removes what the request has seen and, before the first read, everything.
     /// - `Session::cycle_id` takes effect with the save: one statement gives the row its new id and the
     ///   request's changes. If the handler fails, is dropped, or the save is refused, the session stays
-    ///   under its old id. If another request deletes the session meanwhile, it stays deleted. The row
+    ///   under its old id. (A session without data ends: its `flush` looks the same.) If another request deletes the session meanwhile, it stays deleted. The row
     ///   keeps `created_at` and the columns that the store does not fill.
     /// - After `Session::flush` or `Session::delete`, nothing from before is saved. What is inserted then
     ///   begins a session with a new random id, and not with the id of the visitor's cookie.
@@ -173,14 +171,6 @@ impl<M: SessionModel> SessionLayer<M> {
     fn with_cookie(mut self, set: impl FnOnce(&mut CookieOptions)) -> Self {
         set(Arc::make_mut(&mut self.cookie));
         self
-    }
-}
-
-impl<S, M: SessionModel> Layer<S> for SessionLayer<M> {
-    type Service = SessionService<S, M>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        SessionService::new(inner, self.clone())
     }
 }
 

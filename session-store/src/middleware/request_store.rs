@@ -28,7 +28,7 @@ pub(super) struct RequestStore<M: SessionModel> {
 }
 
 /// What the request knows. It changes when an operation has succeeded, never before: one that fails, or
-/// is dropped in the middle, changes nothing.
+/// is dropped in the middle, changes only whether the row perhaps has its new id already.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) row: Row,

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response, StatusCode};
 use tower_cookies::service::future::ResponseFuture;
 use tower_cookies::{CookieManager, Cookies};
+use tower_layer::Layer;
 use tower_service::Service;
 use tower_sessions::{Expiry, Session};
 
@@ -22,9 +23,12 @@ type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 #[derive(Clone, Debug)]
 pub struct SessionService<S, M: SessionModel>(CookieManager<WithSession<S, M>>);
 
-impl<S, M: SessionModel> SessionService<S, M> {
-    pub(super) fn new(inner: S, layer: SessionLayer<M>) -> Self {
-        Self(CookieManager::new(WithSession { inner, layer }))
+impl<S, M: SessionModel> Layer<S> for SessionLayer<M> {
+    type Service = SessionService<S, M>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let layer = self.clone();
+        SessionService(CookieManager::new(WithSession { inner, layer }))
     }
 }
 

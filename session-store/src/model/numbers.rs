@@ -3,11 +3,12 @@
 //! Any crate of a build may switch on `serde_json`'s `arbitrary_precision`. Then a number is text, which
 //! MessagePack would store as a list, and of which `jsonb` would not keep that it is a float.
 
+use std::collections::HashMap;
+
 use serde::ser::{Error, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::{Number, Value};
 
-use super::data::Data;
 use crate::error::BoxError;
 
 /// `serde_json` reads an object with such a key as something else: a number, or JSON in a string. sqlx
@@ -17,7 +18,7 @@ const RESERVED_KEYS: &str = "$serde_json::private::";
 /// Serializes data with each number as its own kind. Refuses what would not come back equal.
 pub(super) struct Plain<'a, T>(pub(super) &'a T);
 
-impl Serialize for Plain<'_, Data> {
+impl Serialize for Plain<'_, HashMap<String, Value>> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serialize_map(self.0.iter(), serializer)
     }

@@ -4,14 +4,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::http::header::COOKIE;
 use axum::http::{Request, Response, StatusCode};
 use sea_orm::ColumnTrait;
 use serde_json::json;
 use session_store::SessionModel;
+use tests::{Application, send};
 use time::OffsetDateTime;
-use tower::util::BoxCloneSyncService;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, Service};
 use tower_sessions::session::Id;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 
@@ -216,8 +215,6 @@ pub async fn run<M: SessionModel>(op: Op, actor: usize, fixture: Fixture<M>) -> 
     }
 }
 
-type Application = BoxCloneSyncService<Request<()>, Response<()>, Infallible>;
-
 /// Sends a request with this cookie. Returns whether it succeeded and whether it saw the session.
 async fn request<L>(op: Op, actor: usize, layer: L, id: Id) -> (bool, bool)
 where
@@ -226,23 +223,11 @@ where
 {
     let saw_session = Arc::new(AtomicBool::new(false));
     let saw = Arc::clone(&saw_session);
-    let application = service_fn(move |request: Request<()>| {
-        let session = request.extensions().get::<Session>().cloned().unwrap();
+    let handler = move |session: Session| {
         let saw = Arc::clone(&saw);
-        async move {
-            let mut response = Response::new(());
-            if op.handle(actor, &session, &saw).await.is_err() {
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            }
-            Ok(response)
-        }
-    });
-    let request = Request::get("/")
-        .header(COOKIE, format!("id={id}"))
-        .body(())
-        .unwrap();
-    let service = layer.layer(BoxCloneSyncService::new(application));
-    let response = service.oneshot(request).await.unwrap();
-    let is_acknowledged = response.status() == StatusCode::OK;
+        async move { op.handle(actor, &session, &saw).await.is_err() }
+    };
+    let answer = send(layer, Some(id), handler).await;
+    let is_acknowledged = answer.status == StatusCode::OK;
     (is_acknowledged, saw_session.load(Ordering::Relaxed))
 }

@@ -52,6 +52,6 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 fn main() {
-    // Uses of the entity are no errors.
+    // Other uses of the entity are fine.
     let _: fn(session_store::SeaOrmStore<Model>) -> Store = |store| store;
 }
