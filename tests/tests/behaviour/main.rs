@@ -6,6 +6,7 @@ mod columns;
 mod connect;
 mod created_at;
 mod custom_columns;
+mod cycle_id;
 mod database_failures;
 mod ended_sessions;
 mod extras;
