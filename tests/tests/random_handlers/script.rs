@@ -62,6 +62,11 @@ impl Handler {
         self.steps.iter().all(|step| matches!(step, Step::Call(_)))
     }
 
+    pub fn drops_a_call(&self) -> bool {
+        let is_dropped = |step: &Step| matches!(step, Step::Dropped(..));
+        self.steps.iter().any(is_dropped)
+    }
+
     fn calls(&self, call: Call) -> bool {
         self.steps.contains(&Step::Call(call))
     }
