@@ -26,6 +26,12 @@ where
         session: &::session_store::SessionRef<'_>,
         row: &mut ::session_store::ActiveModel<Self>,
     ) -> ::core::result::Result<(), ::session_store::Error> {
+        row.signed_in = ::session_store::__private::Set(
+            ::session_store::__private::authenticated_at::<TimeDateTime>(session),
+        );
+        row.idle_seconds = ::session_store::__private::Set(
+            ::session_store::__private::idle_timeout::<i32>(session),
+        );
         row.r#type = ::session_store::__private::Extra {
             column: <Column>::Type,
             ty: "Option<String>",

@@ -8,7 +8,7 @@ use crate::error::Errors;
 use crate::{suggest, value};
 
 /// Every attribute, in the order in which messages list them.
-const ATTRIBUTES: [(&str, Kind); 13] = [
+const ATTRIBUTES: [(&str, Kind); 15] = [
     Role::Sid.attribute(),
     Role::Sess.attribute(),
     Role::Expire.attribute(),
@@ -20,6 +20,8 @@ const ATTRIBUTES: [(&str, Kind); 13] = [
     Role::CreatedAt.attribute(),
     Role::LastSeen.attribute(),
     Role::Version.attribute(),
+    Mirror::AuthenticatedAt.attribute(),
+    Mirror::IdleTimeout.attribute(),
     ("skip", Kind::Skip),
     ("crate", Kind::Crate),
 ];
@@ -27,6 +29,7 @@ const ATTRIBUTES: [(&str, Kind); 13] = [
 #[derive(Clone, Copy)]
 enum Kind {
     Role(Role),
+    Mirror(Mirror),
     Key,
     Pointer,
     With,
@@ -54,6 +57,13 @@ pub(crate) enum Role {
     Version,
 }
 
+/// What the store keeps among the session's data, and mirrors into a column.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Mirror {
+    AuthenticatedAt,
+    IdleTimeout,
+}
+
 /// The attributes of one field, or of the struct.
 #[derive(Default)]
 pub(crate) struct Attrs {
@@ -76,6 +86,7 @@ pub(crate) struct SourceAttr {
 pub(crate) enum Source {
     /// The store itself.
     Role(Role),
+    Mirror(Mirror),
     Key(LitStr),
     Pointer(LitStr),
     With(ExprPath),
@@ -163,6 +174,19 @@ impl Role {
         [Self::Sid, Self::Sess, Self::Expire]
             .into_iter()
             .find(|role| role.name() == field)
+    }
+}
+
+impl Mirror {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::AuthenticatedAt => "authenticated_at",
+            Self::IdleTimeout => "idle_timeout",
+        }
+    }
+
+    const fn attribute(self) -> (&'static str, Kind) {
+        (self.name(), Kind::Mirror(self))
     }
 }
 
@@ -261,6 +285,10 @@ fn parse_one(input: ParseStream<'_>, place: Place, errors: &mut Errors) -> Resul
         Kind::Role(role) => {
             value::reject(input, name, errors);
             Source::Role(role)
+        }
+        Kind::Mirror(mirror) => {
+            value::reject(input, name, errors);
+            Source::Mirror(mirror)
         }
         Kind::Skip => {
             value::reject(input, name, errors);

@@ -63,6 +63,8 @@ impl<'a> Column<'a> {
         let content = match name.as_str() {
             "created_at" => "the time when the session was created",
             "last_seen" => "the time of the visitor's last activity",
+            "authenticated_at" => "the time when the visitor was last authenticated",
+            "idle_timeout" => "the session's own idle timeout",
             "version" if is_integer(self.field) => "the number of saves",
             _ => return,
         };
@@ -82,6 +84,10 @@ impl<'a> Column<'a> {
             (Some(role), _) => format!(
                 "cannot use `default` with `{}`: the store always sets this column",
                 role.name()
+            ),
+            (_, Some(Source::Mirror(mirror))) => format!(
+                "cannot use `default` with `{}`: the store always sets this column",
+                mirror.name()
             ),
             (_, Some(Source::With(_))) => {
                 "cannot use `default` with `with`: the function always returns a value".into()
@@ -132,7 +138,7 @@ fn reject_attributes(field: &Field<'_>, reason: NonColumn, errors: &mut Errors) 
 }
 
 fn conflict(first: &SourceAttr, second: &SourceAttr) -> String {
-    let is_role = |attr: &SourceAttr| matches!(attr.source, Source::Role(_));
+    let is_role = |attr: &SourceAttr| matches!(attr.source, Source::Role(_) | Source::Mirror(_));
     let (a, b) = (&first.ident, &second.ident);
     let help = match (is_role(first), is_role(second)) {
         (true, true) => "a column has one role, remove one of the two".into(),

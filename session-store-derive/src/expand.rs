@@ -203,6 +203,15 @@ impl<'a> Expand<'a> {
         let span = extra.field.type_span();
         let krate = self.krate.at(span);
         let source = match &extra.source {
+            ExtraSource::Mirror(mirror) => {
+                let function = format_ident!("{}", mirror.name());
+                let inner = extra.field.required_type();
+                return quote_spanned! {span=>
+                    #row.#ident = #krate::__private::Set(
+                        #krate::__private::#function::<#inner>(#session),
+                    );
+                };
+            }
             ExtraSource::Key(key) => quote!(Key(#key)),
             ExtraSource::Pointer(pointer) => quote!(Pointer(#pointer)),
             ExtraSource::With(path) => {

@@ -73,8 +73,8 @@ use crate::error::Errors;
 ///
 /// Every create and save also fills the other columns. Without an attribute, a column takes the value
 /// of the session key that has the field's name: after `session.insert("user_id", 7)`, the column
-/// `user_id` holds 7. A field named `created_at`, `last_seen` or (if it is an integer) `version` needs an
-/// attribute, because the store could be meant to fill it.
+/// `user_id` holds 7. A field named `created_at`, `last_seen`, `authenticated_at`, `idle_timeout` or
+/// (if it is an integer) `version` needs an attribute, because the store could be meant to fill it.
 ///
 /// A field can have one of these attributes:
 ///
@@ -87,6 +87,8 @@ use crate::error::Errors;
 /// | `#[session(created_at)]` | when the session was created: a timestamp or an `Option` of one |
 /// | `#[session(last_seen)]` | when the session was last created, saved or touched: a timestamp or an `Option` of one |
 /// | `#[session(version)]` | the number of saves: an `i64` or `i32`. With it, `store.layer()` merges the changes of concurrent requests |
+/// | `#[session(authenticated_at)]` | when the visitor was last authenticated, with `store.set_authenticated`: an `Option` of a timestamp |
+/// | `#[session(idle_timeout)]` | the session's own idle timeout in seconds, if the handler has set one with `Session::set_expiry`: an `Option` of an `i64` or `i32` |
 /// | `#[session(skip)]` | a value that the database or `store.with_extras(…)` sets |
 ///
 /// The session can lack a key, or the value at a pointer. The column then gets the field's default.

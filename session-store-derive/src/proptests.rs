@@ -67,6 +67,8 @@ const ATTRIBUTES: &[&str] = &[
     "#[session(default = vec![1, 2].len())]",
     "#[session(created_at)]",
     "#[session(last_seen)]",
+    "#[session(authenticated_at)]",
+    "#[session(idle_timeout, index)]",
     "#[session(version)]",
     "#[session(skip)]",
     "#[session(skip = true)]",

@@ -67,6 +67,10 @@ fn every_attribute() -> DeriveInput {
             seen: Option<TimeDateTime>,
             #[session(version)]
             saves: i64,
+            #[session(authenticated_at)]
+            signed_in: Option<TimeDateTime>,
+            #[session(idle_timeout)]
+            idle_seconds: Option<i32>,
             #[session(index)]
             r#type: Option<String>,
             #[session(default)]

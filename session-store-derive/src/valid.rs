@@ -3,7 +3,7 @@
 use syn::{DeriveInput, ExprPath, LitStr, Type};
 
 use crate::ast::{Field, SeaOrmAttrs, type_name};
-use crate::attr::{self, DefaultAttr, Place, Role, Source};
+use crate::attr::{self, DefaultAttr, Mirror, Place, Role, Source};
 use crate::column::Column;
 use crate::error::Errors;
 use crate::krate::Krate;
@@ -53,6 +53,7 @@ pub(crate) enum ExtraSource<'a> {
     Key(LitStr),
     Pointer(&'a LitStr),
     With(&'a ExprPath),
+    Mirror(Mirror),
 }
 
 /// Checks every rule.
@@ -81,6 +82,9 @@ pub(crate) fn check<'a>(
     }
     for field in [sid, sess, expire, optional.version].into_iter().flatten() {
         check_not_option(field, &mut errors);
+    }
+    for column in &columns {
+        check_option(column, &mut errors);
     }
     let has_table_name = SeaOrmAttrs::parse(&input.attrs).has_table_name;
     let has_primary_key = columns.iter().any(Column::is_primary_key);
@@ -152,6 +156,21 @@ fn check_not_option(field: &Field<'_>, errors: &mut Errors) {
     }
 }
 
+/// Not every session has a value for these columns.
+fn check_option(column: &Column<'_>, errors: &mut Errors) {
+    let (Some(Source::Mirror(mirror)), None) = (column.source(), column.field.option_inner())
+    else {
+        return;
+    };
+    let found = type_name(column.field.ty);
+    let reason = match mirror {
+        Mirror::AuthenticatedAt => "not every visitor was authenticated",
+        Mirror::IdleTimeout => "most sessions have the store's",
+    };
+    let message = format!("expected `Option<{found}>`, found `{found}`: {reason}");
+    errors.push_spanned(column.field.ty, message);
+}
+
 fn check_primary_key(sid: &Field<'_>, columns: &[Column<'_>], errors: &mut Errors) {
     let name = sid.name();
     let attribute = "`#[sea_orm(primary_key, auto_increment = false)]`";
@@ -194,7 +213,10 @@ fn extra<'a>(column: &Column<'a>) -> Option<Extra<'a>> {
         Some(Source::Key(key)) => ExtraSource::Key(key.clone()),
         Some(Source::Pointer(pointer)) => ExtraSource::Pointer(pointer),
         Some(Source::With(path)) => ExtraSource::With(path),
-        Some(Source::Skip | Source::Role(_)) => return None,
+        Some(Source::Mirror(mirror)) if field.option_inner().is_some() => {
+            ExtraSource::Mirror(*mirror)
+        }
+        Some(Source::Skip | Source::Role(_) | Source::Mirror(_)) => return None,
     };
     Some(Extra {
         field,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use http::StatusCode;
 use sea_orm::DbErr;
 
 use crate::database_message::describe;
@@ -161,7 +162,17 @@ pub enum Error {
         source: DbErr,
     },
 
-    /// The database refused a statement, or could not be reached.
+    /// The database could not be reached, or the connection was lost, for as long as the store waits. A
+    /// statement that writes may have been executed.
+    #[error("could not {operation}: {}", describe(source))]
+    Unreachable {
+        /// What the store was doing, in words.
+        operation: &'static str,
+        /// The error of the connection, or of the pool.
+        source: DbErr,
+    },
+
+    /// The database refused a statement.
     ///
     /// The message is the database's own only for kinds of errors that quote no value. For others it says
     /// what was refused, with the SQLSTATE. The source is the database's error, and can contain values.
@@ -172,6 +183,20 @@ pub enum Error {
         /// The database's error.
         source: DbErr,
     },
+}
+
+impl Error {
+    /// Returns the status of the response to a request that failed with this error, unless
+    /// [`on_error`](crate::SessionLayer::on_error) says otherwise: 401 if the session has ended, 503 if the
+    /// database could not be reached, and otherwise 500.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound | Self::Ended => StatusCode::UNAUTHORIZED,
+            Self::Unreachable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
 }
 
 /// Prints the message: derived output would show the row that an error of PostgreSQL is about.

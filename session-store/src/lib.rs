@@ -22,7 +22,7 @@ mod tower_sessions;
 pub use ::tower_sessions::session::Id;
 pub use connect::connect_options;
 pub use error::Error;
-pub use middleware::{SessionLayer, SessionService};
+pub use middleware::{DefaultOnError, OnError, SessionInfo, SessionLayer, SessionService};
 pub use model::{
     ActiveModel, Column, CreatedAt, Data, SessColumn, SessionModel, SessionRef, SidColumn,
     TimestampColumn, VersionColumn,
@@ -46,6 +46,7 @@ pub mod __private {
     pub use sea_orm::ActiveValue::Set;
 
     pub use crate::model::{
-        Columns, Extra, PrimaryKey, Source, Timestamp, Version, require_entity, require_sid_key,
+        Columns, Extra, PrimaryKey, Source, Timestamp, Version, authenticated_at, idle_timeout,
+        require_entity, require_sid_key,
     };
 }

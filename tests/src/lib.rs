@@ -18,5 +18,6 @@ pub use send::{Answer, Application, send};
 pub use session_routes::session_routes;
 pub use sessions::{
     create_expiring, neighbouring_timestamps, new_session, record, row_count, row_expiry, store,
+    without_timeouts,
 };
 pub use visitor::Visitor;

@@ -23,6 +23,11 @@ pub async fn store<M: SessionModel>(db: DatabaseConnection) -> (SeaOrmStore<M>, 
     (store, clock)
 }
 
+/// Returns another store over the same table, with the same clock and without timeouts.
+pub fn without_timeouts<M: SessionModel>(store: &SeaOrmStore<M>, clock: &Clock) -> SeaOrmStore<M> {
+    SeaOrmStore::new(store.db().clone()).with_clock(clock.reader())
+}
+
 /// Returns a record with this data that expires an hour after `now`.
 pub fn record<const N: usize>(now: OffsetDateTime, data: [(&str, Value); N]) -> Record {
     Record {

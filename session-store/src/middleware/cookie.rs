@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use time::OffsetDateTime;
+use time::Duration;
 #[cfg(any(feature = "signed", feature = "private"))]
 use tower_cookies::cookie::Key;
 use tower_cookies::cookie::SameSite;
 use tower_cookies::{Cookie, Cookies};
-use tower_sessions::Expiry;
 use tower_sessions::session::Id;
 
 #[derive(Clone)]
@@ -71,13 +70,9 @@ impl CookieOptions {
         }
     }
 
-    pub(super) fn set(&self, cookies: &Cookies, id: Id, expiry: Option<Expiry>) {
+    pub(super) fn set(&self, cookies: &Cookies, id: Id, max_age: Option<Duration>) {
         let mut cookie = self.cookie(id.to_string());
-        match expiry {
-            Some(Expiry::OnInactivity(timeout)) => cookie.set_max_age(timeout),
-            Some(Expiry::AtDateTime(end)) => cookie.set_max_age(end - OffsetDateTime::now_utc()),
-            Some(Expiry::OnSessionEnd) | None => {}
-        }
+        cookie.set_max_age(max_age.map(|max_age| max_age.max(Duration::ZERO)));
         match &self.protection {
             Protection::Plaintext => cookies.add(cookie),
             #[cfg(feature = "signed")]

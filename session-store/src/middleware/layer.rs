@@ -11,6 +11,7 @@ use tower_cookies::cookie::SameSite;
 use super::cookie::CookieOptions;
 #[cfg(any(feature = "signed", feature = "private"))]
 use super::cookie::Protection;
+use super::on_error::DefaultOnError;
 use crate::model::SessionModel;
 use crate::store::SeaOrmStore;
 
@@ -20,17 +21,21 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// It has the options of tower-sessions' `SessionManagerLayer`, except `with_expiry`: the expiry comes
     /// from [`with_idle_timeout`](Self::with_idle_timeout). It adds to a plain `SessionManagerLayer`:
     ///
+    /// - What a handler says with `Session::set_expiry` holds for that session from then on: see
+    ///   [timeouts](crate::guide::timeouts#an-expiry-for-one-session).
     /// - The cookie is renewed with the row. When loading a session has moved its expiry, the response
     ///   sets the cookie again with the full idle timeout, so a visitor who only reads stays signed in.
     ///   Without an idle timeout, the cookie lasts until the browser closes, and the row expires two
     ///   weeks after its last save.
+    /// - If the session cannot be saved, the answer says why: see [`on_error`](SessionLayer::on_error).
     /// - With a `#[session(version)]` column, no change is lost. If two requests change different keys
     ///   of one session at the same time, both changes are kept. If they change one key, the later save
     ///   wins. `Session::clear` removes what the request has seen and, before the first read, everything.
     /// - `Session::cycle_id` takes effect with the save: one statement gives the row its new id and the
     ///   request's changes. If the handler fails, is dropped, or the save is refused, the session stays
-    ///   under its old id. (A session without data ends: its `flush` looks the same.) If another request deletes the session meanwhile, it stays deleted. The row
-    ///   keeps `created_at` and the columns that the store does not fill.
+    ///   under its old id. (A session without data ends: its `flush` looks the same.) If another request
+    ///   deletes the session meanwhile, it stays deleted. The row keeps `created_at` and the columns that
+    ///   the store does not fill.
     /// - After `Session::flush` or `Session::delete`, nothing from before is saved. What is inserted then
     ///   begins a session with a new random id, and not with the id of the visitor's cookie.
     /// - A new id that the handler has saved is set as the cookie even if the response is an error.
@@ -59,18 +64,22 @@ impl<M: SessionModel> SeaOrmStore<M> {
             store: self.clone(),
             cookie: Arc::new(CookieOptions::default()),
             always_save: false,
+            is_persistent: self.expiry().has_idle_timeout(),
+            on_error: DefaultOnError,
         }
     }
 }
 
 /// The session middleware. Created by [`SeaOrmStore::layer`].
-pub struct SessionLayer<M: SessionModel> {
+pub struct SessionLayer<M: SessionModel, E = DefaultOnError> {
     pub(super) store: SeaOrmStore<M>,
     pub(super) cookie: Arc<CookieOptions>,
     pub(super) always_save: bool,
+    pub(super) is_persistent: bool,
+    pub(super) on_error: E,
 }
 
-impl<M: SessionModel> SessionLayer<M> {
+impl<M: SessionModel, E> SessionLayer<M, E> {
     /// Sets the cookie's name. The default is `id`, which does not reveal the software behind the site
     /// ([OWASP][owasp]).
     ///
@@ -135,6 +144,77 @@ impl<M: SessionModel> SessionLayer<M> {
         self.with_cookie(|cookie| cookie.domain = Some(domain.into()))
     }
 
+    /// Sets whether the cookie outlives the browser: with a `Max-Age`, which is renewed as the session
+    /// slides, or without one, until the browser closes. It applies to sessions for which the handler has
+    /// not chosen with `Session::set_expiry`. The default is `true` if the store has an [idle
+    /// timeout](SeaOrmStore::with_idle_timeout), and `false` if not.
+    ///
+    /// NIST recommends cookies that end with the browser ([SP 800-63B-4, section 5.1.1][nist]). Then [let
+    /// the visitor choose](crate::guide::recipes#keep-me-signed-in) to stay signed in.
+    ///
+    /// [nist]: https://pages.nist.gov/800-63-4/sp800-63b.html
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
+    /// use time::Duration;
+    ///
+    /// let store = store.with_idle_timeout(Duration::minutes(30));
+    /// let layer = store.layer().with_persistent_cookie(false);
+    /// ```
+    #[must_use]
+    pub fn with_persistent_cookie(mut self, is_persistent: bool) -> Self {
+        self.is_persistent = is_persistent;
+        self
+    }
+
+    /// Answers requests whose session could not be saved. The closure gets the error, and what the
+    /// application answered.
+    ///
+    /// Without it, the answer is empty, with the [status](crate::Error::status) of the error:
+    ///
+    /// | the error | the answer |
+    /// |---|---|
+    /// | the session has ended while the request ran ([`NotFound`](crate::Error::NotFound)) | 401, and the cookie is removed |
+    /// | the database cannot be reached ([`Unreachable`](crate::Error::Unreachable)) | 503 with `Retry-After: 5` |
+    /// | the data are too large, a column refuses a value, or anything else | 500 |
+    ///
+    /// The layer removes the cookie of a session that has ended whatever the closure returns. It does not
+    /// call the closure if the application answered with a server error (5xx): nothing is saved then.
+    /// Each error is also logged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
+    /// use axum::response::{IntoResponse, Redirect, Response};
+    /// use session_store::Error;
+    ///
+    /// let layer = store.layer().on_error(|error: &Error, _: Response| match error {
+    ///     Error::NotFound => Redirect::to("/sign-in").into_response(),
+    ///     error => error.status().into_response(),
+    /// });
+    /// # let _: axum::Router = axum::Router::new().layer(layer);
+    /// ```
+    #[must_use]
+    pub fn on_error<F>(self, on_error: F) -> SessionLayer<M, F> {
+        let Self {
+            store,
+            cookie,
+            always_save,
+            is_persistent,
+            on_error: _,
+        } = self;
+        SessionLayer {
+            store,
+            cookie,
+            always_save,
+            is_persistent,
+            on_error,
+        }
+    }
+
     /// Sets whether every request whose cookie has a session id saves the session, changed or not,
     /// unless the response is a server error (5xx). The default is `false`. To extend a session while it
     /// is used, set [an idle timeout](SeaOrmStore::with_idle_timeout), not this.
@@ -174,17 +254,19 @@ impl<M: SessionModel> SessionLayer<M> {
     }
 }
 
-impl<M: SessionModel> Clone for SessionLayer<M> {
+impl<M: SessionModel, E: Clone> Clone for SessionLayer<M, E> {
     fn clone(&self) -> Self {
         Self {
             store: self.store.clone(),
             cookie: Arc::clone(&self.cookie),
             always_save: self.always_save,
+            is_persistent: self.is_persistent,
+            on_error: self.on_error.clone(),
         }
     }
 }
 
-impl<M: SessionModel> fmt::Debug for SessionLayer<M> {
+impl<M: SessionModel, E> fmt::Debug for SessionLayer<M, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the key of signed and private cookies.
         f.debug_struct("SessionLayer")

@@ -3,11 +3,16 @@
 mod cookie;
 mod layer;
 mod merge;
+mod on_error;
 mod request_store;
 mod row;
 mod running_request;
 mod service;
+mod session_info;
 mod snapshot;
+mod state;
 
 pub use layer::SessionLayer;
+pub use on_error::{DefaultOnError, OnError};
 pub use service::SessionService;
+pub use session_info::SessionInfo;

@@ -1,19 +1,23 @@
 //! The store of one request. It remembers what the request has loaded, to merge its changes, to give
 //! the session a new id, and to write nothing of a session that has ended.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
-use tower_sessions::Session;
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{self, SessionStore};
+use tower_sessions::{Expiry, Session};
 
 use super::row::Row;
+use super::session_info::SessionInfo;
 use super::snapshot::Snapshot;
+use super::state::{NewCookie, State};
 use crate::error::{Error, Result};
-use crate::model::{SessionModel, SessionRef};
+use crate::model::{Columns, Data, SessionModel, SessionRef, store_keys};
 use crate::store::{LoadedSession, SeaOrmStore};
 use crate::telemetry::metrics;
 
@@ -24,26 +28,39 @@ const SAVE_ATTEMPTS: u32 = 1_000;
 /// The store of one request.
 pub(super) struct RequestStore<M: SessionModel> {
     pub(super) store: SeaOrmStore<M>,
+    /// Whether the cookie of a session without an expiry of its own has a `Max-Age`.
+    is_persistent: bool,
     state: Arc<Mutex<State>>,
 }
 
-/// What the request knows. It changes when an operation has succeeded, never before: one that fails, or
-/// is dropped in the middle, changes only whether the row perhaps has its new id already.
-#[derive(Default)]
-pub(super) struct State {
-    pub(super) row: Row,
-    /// The request's session, until the response is there.
-    pub(super) session: Option<Session>,
-    /// The session whose cookie has to be set, because its id is new or its expiry has moved.
-    pub(super) new_to_visitor: Option<Id>,
+/// The expiry of a request's `Session` until the handler sets another. It says how long the session
+/// lasts. The nanosecond tells it from one that the handler has set.
+fn unset_expiry(lifetime: Duration) -> Expiry {
+    Expiry::OnInactivity(lifetime.saturating_add(Duration::NANOSECOND))
 }
 
 impl<M: SessionModel> RequestStore<M> {
-    pub(super) fn new(store: SeaOrmStore<M>) -> Self {
+    pub(super) fn new(store: SeaOrmStore<M>, is_persistent: bool) -> Self {
         Self {
             store,
+            is_persistent,
             state: Arc::default(),
         }
+    }
+
+    /// Creates the session of the request. Its store is this one.
+    pub(super) fn session(&self, id: Option<Id>) -> Session {
+        let expiry = unset_expiry(self.store.expiry().lifetime());
+        let session = Session::new(id, Arc::new(self.clone()), Some(expiry));
+        let mut state = self.state();
+        state.row = id.map_or(Row::Absent, Row::Unread);
+        state.session = Some(session.clone());
+        drop(state);
+        session
+    }
+
+    pub(super) fn info(&self) -> SessionInfo {
+        SessionInfo(Arc::clone(&self.state))
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -62,6 +79,59 @@ impl<M: SessionModel> RequestStore<M> {
         Ok(snapshot)
     }
 
+    fn noted<T>(&self, result: Result<T>) -> session_store::Result<T> {
+        result.map_err(|error| {
+            let error = Arc::new(error);
+            self.state().error = Some(Arc::clone(&error));
+            error.as_ref().into()
+        })
+    }
+
+    /// Returns the data as the row has them: with the expiry that the request has chosen for the session, or
+    /// that it had before.
+    fn with_expiry<'a>(&self, data: &'a Data, before: Option<Value>) -> Result<Cow<'a, Data>> {
+        let error = |source| Columns::encode_error(M::columns().sess, source);
+        if data.contains_key(store_keys::EXPIRY) {
+            let problem = format!("the key `{}` belongs to the store", store_keys::EXPIRY);
+            return Err(error(problem.into()));
+        }
+        let session = self.state().session.clone();
+        let chosen = session.map(|session| session.expiry());
+        let unset = unset_expiry(self.store.expiry().lifetime());
+        let expiry = match chosen {
+            Some(Some(chosen)) if chosen != unset => {
+                Some(store_keys::encode_expiry(chosen).map_err(error)?)
+            }
+            Some(None) => None,
+            Some(Some(_)) | None => before,
+        };
+        Ok(match expiry {
+            Some(expiry) => {
+                let mut data = data.clone();
+                data.insert(store_keys::EXPIRY.to_owned(), expiry);
+                Cow::Owned(data)
+            }
+            None => Cow::Borrowed(data),
+        })
+    }
+
+    pub(super) fn new_cookie(
+        &self,
+        id: Id,
+        expiry: Option<Expiry>,
+        lifetime: Duration,
+    ) -> NewCookie {
+        let is_persistent = match expiry {
+            Some(Expiry::OnInactivity(_) | Expiry::AtDateTime(_)) => true,
+            Some(Expiry::OnSessionEnd) => false,
+            None => self.is_persistent,
+        };
+        NewCookie {
+            id,
+            max_age: is_persistent.then_some(lifetime),
+        }
+    }
+
     async fn load_session(&self, id: &Id) -> Result<Option<LoadedSession>> {
         if matches!(self.state().row, Row::Absent) {
             return Ok(None);
@@ -75,10 +145,14 @@ impl<M: SessionModel> RequestStore<M> {
         if matches!(state.row, Row::Absent) {
             return Ok(None);
         }
-        if loaded.as_ref().is_some_and(|loaded| loaded.has_slid) {
-            state.new_to_visitor = Some(*id);
+        let Some(mut loaded) = loaded else {
+            return Ok(None);
+        };
+        if let Some(lifetime) = loaded.slid_by {
+            state.new_cookie = Some(self.new_cookie(*id, loaded.expiry, lifetime));
         }
-        Ok(loaded)
+        loaded.data.remove(store_keys::EXPIRY);
+        Ok(Some(loaded))
     }
 
     async fn save_session(&self, record: &Record) -> Result<()> {
@@ -106,7 +180,6 @@ impl<M: SessionModel> RequestStore<M> {
             Some(snapshot) => self.renew(snapshot, record).await?,
             None => self.insert(record).await?,
         };
-        self.state().new_to_visitor = Some(record.id);
         Ok(())
     }
 
@@ -114,13 +187,18 @@ impl<M: SessionModel> RequestStore<M> {
     /// session expires.
     async fn insert(&self, record: &mut Record) -> Result<OffsetDateTime> {
         record.id = Id::default();
-        let created_at = self.store.now();
+        let now = self.store.now();
+        let data = self.with_expiry(&record.data, None)?;
+        let session = SessionRef::new(&record.id, &data, now);
+        let expiry = session.expiry;
+        let expires_at = self.store.expires_at(&session, Some(now), now);
         let expires_at = self
             .store
-            .insert(&mut record.id, &record.data, record.expiry_date, created_at)
+            .insert(&mut record.id, &data, expires_at, now)
             .await?;
-        let snapshot = Snapshot::of_inserted::<M>(record.id, &record.data, created_at);
-        self.state().row = Row::Loaded(snapshot);
+        let mut state = self.state();
+        state.row = Row::Loaded(Snapshot::of_inserted::<M>(record.id, &data, now));
+        state.new_cookie = Some(self.new_cookie(record.id, expiry, expires_at - now));
         Ok(expires_at)
     }
 
@@ -128,25 +206,31 @@ impl<M: SessionModel> RequestStore<M> {
     async fn renew(&self, snapshot: Snapshot, record: &Record) -> Result<OffsetDateTime> {
         self.state().row.set_uncertain(true);
         let updated = self.update(snapshot, record).await;
-        let is_uncertain = matches!(updated, Err(Error::Database { .. }));
+        let is_uncertain = matches!(
+            updated,
+            Err(Error::Database { .. } | Error::Unreachable { .. })
+        );
         self.state().row.set_uncertain(is_uncertain);
         updated
     }
 
     /// Updates the row, and gives it the record's id. Returns when the session expires.
     async fn update(&self, mut snapshot: Snapshot, record: &Record) -> Result<OffsetDateTime> {
-        let policy = self.store.expiry();
-        let expires_at = policy.expires_at(record.expiry_date, snapshot.created_at);
+        let mine = self.with_expiry(&record.data, snapshot.expiry.clone())?;
         for _ in 0..SAVE_ATTEMPTS {
-            let merged = snapshot.merge(&record.data);
-            let data = merged.as_ref().unwrap_or(&record.data);
-            let session = SessionRef::new(&record.id, data, expires_at);
+            let merged = snapshot.merge(&mine);
+            let now = self.store.now();
+            let mut session = SessionRef::new(&record.id, merged.as_ref().unwrap_or(&mine), now);
+            session.expiry_date = self.store.expires_at(&session, snapshot.created_at, now);
+            let (expiry, expires_at) = (session.expiry, session.expiry_date);
             let update = self
                 .store
                 .update(&snapshot.id, &session, snapshot.version());
             if update.await? {
-                let saved = snapshot.saved(record.id, &record.data, merged);
-                self.state().row = Row::Loaded(saved);
+                let saved = snapshot.saved(record.id, &mine, merged);
+                let mut state = self.state();
+                state.row = Row::Loaded(saved);
+                state.new_cookie = Some(self.new_cookie(record.id, expiry, expires_at - now));
                 return Ok(expires_at);
             }
             snapshot = self.select_again(snapshot, &record.id).await?;
@@ -205,18 +289,19 @@ impl<M: SessionModel> RequestStore<M> {
     }
 }
 
+/// Each error is noted with its type: tower-sessions' own errors are text.
 #[async_trait]
 impl<M: SessionModel> SessionStore for RequestStore<M> {
     async fn create(&self, record: &mut Record) -> session_store::Result<()> {
-        Ok(self.create_session(record).await?)
+        self.noted(self.create_session(record).await)
     }
 
     async fn save(&self, record: &Record) -> session_store::Result<()> {
-        Ok(self.save_session(record).await?)
+        self.noted(self.save_session(record).await)
     }
 
     async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
-        let loaded = self.load_session(id).await?;
+        let loaded = self.noted(self.load_session(id).await)?;
         Ok(loaded.map(|loaded| Record {
             id: *id,
             data: loaded.data,
@@ -225,7 +310,7 @@ impl<M: SessionModel> SessionStore for RequestStore<M> {
     }
 
     async fn delete(&self, id: &Id) -> session_store::Result<()> {
-        Ok(self.delete_session(id).await?)
+        self.noted(self.delete_session(id).await)
     }
 }
 
@@ -233,6 +318,7 @@ impl<M: SessionModel> Clone for RequestStore<M> {
     fn clone(&self) -> Self {
         Self {
             store: self.store.clone(),
+            is_persistent: self.is_persistent,
             state: Arc::clone(&self.state),
         }
     }

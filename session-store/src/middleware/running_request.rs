@@ -1,11 +1,15 @@
 //! The end of a request: what is saved, and which id the visitor's cookie has to have.
 
-use tower_sessions::session::{Id, Record};
-use tower_sessions::{Expiry, Session};
+use std::sync::Arc;
+
+use sea_orm::DbErr;
+use tower_sessions::Session;
+use tower_sessions::session::{self, Id, Record};
 
 use super::request_store::RequestStore;
 use super::row::{Renewal, Row};
-use crate::error::{BoxError, Error, Result};
+use super::state::NewCookie;
+use crate::error::{Error, Result};
 use crate::model::{Data, SessionModel};
 
 /// A request that is running, with its session. Dropping it ends the request.
@@ -16,15 +20,11 @@ pub(super) struct RunningRequest<M: SessionModel> {
 
 impl<M: SessionModel> RunningRequest<M> {
     pub(super) fn new(store: RequestStore<M>, session: Session) -> Self {
-        let mut state = store.state();
-        state.row = session.id().map_or(Row::Absent, Row::Unread);
-        state.session = Some(session.clone());
-        drop(state);
         Self { store, session }
     }
 
     /// Saves the session if the request has changed it.
-    pub(super) async fn save(&self, always: bool) -> std::result::Result<(), BoxError> {
+    pub(super) async fn save(&self, always: bool) -> std::result::Result<(), Arc<Error>> {
         let Self { store, session } = self;
         if let Row::Unread(id) = store.row()
             && session.is_modified()
@@ -34,7 +34,10 @@ impl<M: SessionModel> RunningRequest<M> {
         }
         if matches!(store.row(), Row::Absent) && session.id().is_some() {
             // What was inserted after `delete` begins a new session.
-            session.cycle_id().await?;
+            session
+                .cycle_id()
+                .await
+                .map_err(|error| self.noted(&error))?;
         }
         if !always && !session.is_modified() {
             return Ok(());
@@ -42,10 +45,20 @@ impl<M: SessionModel> RunningRequest<M> {
         if session.is_empty().await {
             self.end_if_flushed().await?;
         } else {
-            session.save().await?;
-            store.state().new_to_visitor = session.id();
+            let saved = session.save().await;
+            saved.map_err(|error| self.noted(&error))?;
         }
         Ok(())
+    }
+
+    /// Returns the store's error, of which tower-sessions has only the text.
+    fn noted(&self, error: &session::Error) -> Arc<Error> {
+        let noted = self.store.state().error.clone();
+        noted.unwrap_or_else(|| {
+            let source = DbErr::Custom(error.to_string());
+            let operation = "save a session";
+            Arc::new(Error::Database { operation, source })
+        })
     }
 
     /// Ends a session that has no data left after `cycle_id`, unless another request has added some.
@@ -91,20 +104,21 @@ impl<M: SessionModel> RunningRequest<M> {
 
     /// Returns the id of a session that perhaps has its new id already.
     async fn find_renewed(&self, renewal: &Renewal) -> Id {
-        if let Ok(Some(_)) = self.store.store.select(&renewal.to).await {
-            self.store.state().new_to_visitor = Some(renewal.to);
-            return renewal.to;
+        match self.store.store.select(&renewal.to).await {
+            Ok(Some(loaded)) => {
+                let lifetime = loaded.expires_at - self.store.store.now();
+                let cookie = self.store.new_cookie(renewal.to, loaded.expiry, lifetime);
+                self.store.state().new_cookie = Some(cookie);
+                renewal.to
+            }
+            _ => renewal.from,
         }
-        renewal.from
     }
 
-    /// Returns whether the visitor's cookie has to be set to this id.
-    pub(super) fn is_new_to_visitor(&self, id: Id) -> bool {
-        self.store.state().new_to_visitor == Some(id)
-    }
-
-    pub(super) fn expiry(&self) -> Option<Expiry> {
-        self.session.expiry()
+    /// Returns the cookie that has to be set for this id, if any.
+    pub(super) fn new_cookie(&self, id: Id) -> Option<NewCookie> {
+        let cookie = self.store.state().new_cookie;
+        cookie.filter(|cookie| cookie.id == id)
     }
 }
 

@@ -1,30 +1,32 @@
 //! The service: what happens before and after the application handles a request.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use tower_cookies::service::future::ResponseFuture;
 use tower_cookies::{CookieManager, Cookies};
 use tower_layer::Layer;
 use tower_service::Service;
-use tower_sessions::{Expiry, Session};
 
 use super::cookie::RequestCookie;
 use super::layer::SessionLayer;
+use super::on_error::{DefaultOnError, OnError};
 use super::request_store::RequestStore;
 use super::running_request::RunningRequest;
+use crate::error::Error;
 use crate::model::SessionModel;
 
 type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 /// The service that [`SessionLayer`] wraps around an application.
 #[derive(Clone, Debug)]
-pub struct SessionService<S, M: SessionModel>(CookieManager<WithSession<S, M>>);
+pub struct SessionService<S, M: SessionModel, E = DefaultOnError>(
+    CookieManager<WithSession<S, M, E>>,
+);
 
-impl<S, M: SessionModel> Layer<S> for SessionLayer<M> {
-    type Service = SessionService<S, M>;
+impl<S, M: SessionModel, E: Clone> Layer<S> for SessionLayer<M, E> {
+    type Service = SessionService<S, M, E>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let layer = self.clone();
@@ -32,13 +34,14 @@ impl<S, M: SessionModel> Layer<S> for SessionLayer<M> {
     }
 }
 
-impl<ReqBody, ResBody, S, M> Service<Request<ReqBody>> for SessionService<S, M>
+impl<ReqBody, ResBody, S, M, E> Service<Request<ReqBody>> for SessionService<S, M, E>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     S::Error: Send,
     S::Future: Send + 'static,
-    ResBody: Default + Send,
+    ResBody: Send,
     M: SessionModel,
+    E: OnError<ResBody> + Clone + Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -55,18 +58,19 @@ where
 
 /// Gives each request its session, and saves the session when the response is there.
 #[derive(Clone, Debug)]
-struct WithSession<S, M: SessionModel> {
+struct WithSession<S, M: SessionModel, E> {
     inner: S,
-    layer: SessionLayer<M>,
+    layer: SessionLayer<M, E>,
 }
 
-impl<ReqBody, ResBody, S, M> Service<Request<ReqBody>> for WithSession<S, M>
+impl<ReqBody, ResBody, S, M, E> Service<Request<ReqBody>> for WithSession<S, M, E>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     S::Error: Send,
     S::Future: Send + 'static,
-    ResBody: Default + Send,
+    ResBody: Send,
     M: SessionModel,
+    E: OnError<ResBody> + Clone + Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -83,6 +87,8 @@ where
             store,
             cookie,
             always_save,
+            is_persistent,
+            on_error,
         } = self.layer.clone();
         let id = match cookie.read(&cookies) {
             RequestCookie::Id(id) => Some(id),
@@ -93,26 +99,27 @@ where
                 None
             }
         };
-        let expiry = store.expiry().idle_timeout().map(Expiry::OnInactivity);
-        let store = RequestStore::new(store);
-        let session = Session::new(id, Arc::new(store.clone()), expiry);
+        let store = RequestStore::new(store, is_persistent);
+        let session = store.session(id);
         request.extensions_mut().insert(session.clone());
+        request.extensions_mut().insert(store.info());
         let running = RunningRequest::new(store, session);
         let response = self.inner.call(request);
         Box::pin(async move {
             let mut response = response.await?;
+            let mut has_ended = false;
             if response.status().is_server_error() {
                 if let Err(error) = running.end_if_flushed().await {
                     tracing::error!(%error, "failed to end session");
                 }
             } else if let Err(error) = running.save(always_save).await {
                 tracing::error!(%error, "failed to save session");
-                response = Response::default();
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                has_ended = matches!(*error, Error::NotFound | Error::Ended);
+                response = on_error.respond(&error, response);
             }
-            let after = running.id().await;
-            if let Some(id) = after.filter(|id| running.is_new_to_visitor(*id)) {
-                cookie.set(&cookies, id, running.expiry());
+            let after = running.id().await.filter(|_| !has_ended);
+            if let Some(new) = after.and_then(|id| running.new_cookie(id)) {
+                cookie.set(&cookies, new.id, new.max_age);
             } else if after.is_none() && id.is_some() {
                 cookie.remove(&cookies);
             }

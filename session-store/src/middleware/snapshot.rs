@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
 use super::merge::three_way;
-use crate::model::{Data, SessionModel};
+use crate::model::{Data, SessionModel, store_keys};
 use crate::store::LoadedSession;
 
 /// The session as a request last loaded or saved it.
@@ -14,6 +15,8 @@ use crate::store::LoadedSession;
 pub(super) struct Snapshot {
     pub(super) id: Id,
     pub(super) created_at: Option<OffsetDateTime>,
+    /// The session's own expiry, as the request saw it among the data.
+    pub(super) expiry: Option<Value>,
     /// `None` without a version column, where the changes of concurrent requests are not merged.
     version: Option<Version>,
 }
@@ -32,6 +35,7 @@ impl Snapshot {
         Self {
             id,
             created_at: loaded.created_at,
+            expiry: loaded.data.get(store_keys::EXPIRY).cloned(),
             version: Version::new::<M>(loaded.version, &loaded.data),
         }
     }
@@ -44,6 +48,7 @@ impl Snapshot {
         Self {
             id,
             created_at: Some(created_at),
+            expiry: data.get(store_keys::EXPIRY).cloned(),
             version: Version::new::<M>(0, data),
         }
     }
@@ -55,7 +60,8 @@ impl Snapshot {
     /// Returns whether the row has no data. Without a version, the request cannot have seen others'.
     pub(super) fn is_empty(&self) -> bool {
         let version = self.version.as_ref();
-        version.is_none_or(|version| version.stored.is_empty())
+        let is_kept = |key: &String| key == store_keys::EXPIRY;
+        version.is_none_or(|version| version.stored.keys().all(is_kept))
     }
 
     /// Merges the request's changes with those of others. Returns `None` if others have changed nothing.
@@ -66,6 +72,7 @@ impl Snapshot {
 
     /// Returns the snapshot after a save. `merged` is what the row has, if that differs from `mine`.
     pub(super) fn saved(self, id: Id, mine: &Data, merged: Option<Data>) -> Self {
+        let expiry = mine.get(store_keys::EXPIRY).cloned();
         let version = self.version.map(|version| {
             let seen = Arc::new(mine.clone());
             Version {
@@ -76,6 +83,7 @@ impl Snapshot {
         });
         Self {
             id,
+            expiry,
             version,
             ..self
         }

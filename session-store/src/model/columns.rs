@@ -96,6 +96,14 @@ impl<C: ColumnTrait> Columns<C> {
         (version.read)(row, index).map_err(|source| self.decode_error(version.column, source))
     }
 
+    /// The error for a value that a column cannot hold.
+    pub(crate) fn encode_error(column: C, source: BoxError) -> Error {
+        Error::Encode {
+            column: column.as_str().to_owned(),
+            source,
+        }
+    }
+
     /// The error for a value that this store did not write.
     pub(crate) fn decode_error(&self, column: C, source: BoxError) -> Error {
         Error::Decode {

@@ -5,8 +5,10 @@ use std::fmt;
 use sea_orm::{ActiveValue, ColumnTrait, Value as SqlValue};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tower_sessions::Expiry;
 
 use super::session_ref::SessionRef;
+use super::types::{SecondsColumn, TimestampColumn};
 use crate::error::{Error, Result};
 
 /// The type of an extra column that is filled from a session key or a JSON pointer: serde reads it from
@@ -121,6 +123,22 @@ fn kind<T: DeserializeOwned>(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
+    }
+}
+
+/// Returns the value of a column that holds when the visitor was last authenticated.
+#[must_use]
+pub fn authenticated_at<T: TimestampColumn>(session: &SessionRef<'_>) -> Option<T> {
+    session.authenticated_at().map(T::from_utc)
+}
+
+/// Returns the value of a column that holds the session's own idle timeout, in seconds. One that is too
+/// long for the column becomes its longest.
+#[must_use]
+pub fn idle_timeout<T: SecondsColumn>(session: &SessionRef<'_>) -> Option<T> {
+    match session.expiry? {
+        Expiry::OnInactivity(timeout) => Some(T::from_seconds(timeout.whole_seconds())),
+        Expiry::AtDateTime(_) | Expiry::OnSessionEnd => None,
     }
 }
 

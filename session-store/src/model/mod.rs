@@ -8,13 +8,14 @@ mod numbers;
 mod session_model;
 mod session_ref;
 mod sid;
+pub(crate) mod store_keys;
 mod types;
 
 pub use columns::{Columns, Timestamp, Version};
 pub use data::Data;
 pub(crate) use data::{check_depth, has_nul};
 pub use entity::{PrimaryKey, require_entity, require_sid_key};
-pub use extras::{Extra, Source};
+pub use extras::{Extra, Source, authenticated_at, idle_timeout};
 pub use session_model::{ActiveModel, Column, CreatedAt, SessionModel};
 pub use session_ref::SessionRef;
 pub(crate) use sid::SidForm;

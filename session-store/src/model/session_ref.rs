@@ -3,9 +3,11 @@
 use std::fmt;
 
 use time::OffsetDateTime;
+use tower_sessions::Expiry;
 use tower_sessions::session::Id;
 
 use super::data::Data;
+use super::store_keys;
 
 /// A session that is about to be written.
 ///
@@ -21,6 +23,9 @@ pub struct SessionRef<'a> {
     pub data: &'a Data,
     /// When the session expires unless it is saved or touched before.
     pub expiry_date: OffsetDateTime,
+    /// The session's own expiry: what the handler has passed to `Session::set_expiry`, under
+    /// [`store.layer()`](crate::SeaOrmStore::layer). `None` if it has the store's.
+    pub expiry: Option<Expiry>,
 }
 
 impl<'a> SessionRef<'a> {
@@ -32,7 +37,15 @@ impl<'a> SessionRef<'a> {
             id,
             data,
             expiry_date,
+            expiry: store_keys::expiry(data).ok().flatten(),
         }
+    }
+
+    /// Returns when the session's visitor was last authenticated, with
+    /// [`set_authenticated`](crate::SeaOrmStore::set_authenticated).
+    #[must_use]
+    pub fn authenticated_at(&self) -> Option<OffsetDateTime> {
+        store_keys::authenticated_at(self.data)
     }
 }
 

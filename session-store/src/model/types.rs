@@ -218,3 +218,27 @@ pub trait VersionColumn: TryGetable + Into<Value> + TryFrom<i64> + TryInto<i64> 
 
 impl VersionColumn for i32 {}
 impl VersionColumn for i64 {}
+
+/// The type of an `#[session(idle_timeout)]` column: an `Option` of `i32` or `i64`.
+#[diagnostic::on_unimplemented(
+    message = "invalid type for a `#[session(idle_timeout)]` column: expected `i64` or `i32` in the \
+               `Option`, found `{Self}`",
+    label = "expected `i64` or `i32`",
+    note = "the column holds a number of seconds"
+)]
+pub trait SecondsColumn: Sized {
+    /// Converts a number of seconds. One that is out of range becomes the largest.
+    fn from_seconds(seconds: i64) -> Self;
+}
+
+impl SecondsColumn for i32 {
+    fn from_seconds(seconds: i64) -> Self {
+        Self::try_from(seconds).unwrap_or(Self::MAX)
+    }
+}
+
+impl SecondsColumn for i64 {
+    fn from_seconds(seconds: i64) -> Self {
+        seconds
+    }
+}

@@ -97,10 +97,17 @@ pub(super) fn into_error(source: DbErr, operation: Operation, target: Target) ->
             };
         }
     }
-    Error::Database {
-        operation: operation.description,
-        source,
+    let operation = operation.description;
+    if is_unreachable(&source, target.backend) {
+        return Error::Unreachable { operation, source };
     }
+    Error::Database { operation, source }
+}
+
+fn is_unreachable(error: &DbErr, backend: DbBackend) -> bool {
+    let transient = Transient::of(error, backend);
+    matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_))
+        || matches!(transient, Some(Transient::Lost | Transient::Unreachable))
 }
 
 /// Returns whether the error says that this table does not exist. A statement can also name other tables,

@@ -89,6 +89,10 @@ impl<C: ColumnTrait> TimestampExpr<C> {
         self.compare(self.column(), BinOper::GreaterThan, key)
     }
 
+    pub(crate) fn is_at(&self, key: impl Into<Value>) -> Expr {
+        self.compare(self.column(), BinOper::Equal, key)
+    }
+
     pub(crate) fn is_at_or_after(&self, key: impl Into<Value>) -> Expr {
         self.compare(self.column(), BinOper::GreaterThanOrEqual, key)
     }

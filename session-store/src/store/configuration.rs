@@ -23,15 +23,15 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// session counts as activity, and moves its expiry to `timeout` from now.
     ///
     /// `timeout` is a [`time::Duration`], as in tower-sessions, and not a `std::time::Duration`. At
-    /// most one load per [`touch_after`](Self::with_touch_after) writes to the database. Without an
-    /// idle timeout, or with one that is not positive, a session expires at the time that
-    /// tower-sessions set at its last save.
+    /// most one load per [`touch_after`](Self::with_touch_after) writes to the database. A shorter timeout
+    /// also applies to sessions that are already in the table, from their next use on. Without an idle
+    /// timeout, a session expires two weeks after its last save. A handler can choose [an expiry for one
+    /// session](crate::guide::timeouts#an-expiry-for-one-session).
     ///
     /// <div class="warning">
     ///
-    /// When a session is saved, tower-sessions decides when it expires: in two weeks by default.
-    /// [`layer`](Self::layer) passes it the idle timeout. A plain
-    /// [`SessionManagerLayer`](tower_sessions::SessionManagerLayer) needs
+    /// Under a plain [`SessionManagerLayer`](tower_sessions::SessionManagerLayer), tower-sessions decides
+    /// when a session expires that is saved: in two weeks by default. It needs
     /// `with_expiry(Expiry::OnInactivity(timeout))`.
     ///
     /// </div>
@@ -40,6 +40,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// ones ([Session Management Cheat Sheet][owasp]).
     ///
     /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#session-expiration
+    ///
+    /// # Panics
+    ///
+    /// Panics if `timeout` is zero or negative.
     ///
     /// # Examples
     ///
@@ -51,6 +55,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// let store = DefaultStore::new(db).with_idle_timeout(Duration::minutes(30));
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn with_idle_timeout(self, timeout: Duration) -> Self {
         let expiry = self.expiry.with_idle_timeout(timeout);
         self.with_expiry(expiry)
@@ -67,6 +72,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// It is never more than half of the idle timeout: otherwise a session could expire while it is in
     /// use.
     ///
+    /// # Panics
+    ///
+    /// Panics if `touch_after` is negative.
+    ///
     /// # Examples
     ///
     /// ```
@@ -79,22 +88,27 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///     .with_touch_after(Duration::minutes(5));
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn with_touch_after(self, touch_after: Duration) -> Self {
         let expiry = self.expiry.with_touch_after(touch_after);
         self.with_expiry(expiry)
     }
 
-    /// Sets the absolute timeout: a session expires this long after it was created, however busy it is.
+    /// Sets the absolute timeout: a session expires this long after it was created, or its visitor was
+    /// [last authenticated](Self::set_authenticated), however busy it is.
     ///
     /// This needs a column with `#[session(created_at)]`, and does not compile without one. The timeout
     /// also applies to sessions that are already in the table. A session whose `created_at` is NULL
     /// counts as expired. Rows are pruned when their `expire` has passed. To delete them earlier,
     /// [`revoke`](Self::revoke) by `created_at`.
     ///
-    /// A duration that is not positive turns the timeout off.
     /// [Timeouts](crate::guide::timeouts#absolute-timeout) says what `cycle_id` and `flush` do to the age,
     /// which operations take a second round trip, and what OWASP recommends. A cache in front of the
     /// store ignores the timeout.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `timeout` is zero or negative.
     ///
     /// # Examples
     ///
@@ -108,6 +122,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///     .with_absolute_timeout(Duration::hours(8));
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn with_absolute_timeout(self, timeout: Duration) -> Self
     where
         M: CreatedAt,
@@ -177,8 +192,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Takes the time from `clock` instead of the system, so that a test can let sessions expire
     /// without waiting.
     ///
-    /// When a session is *saved*, tower-sessions decides when it expires, by the system's clock: see
-    /// [testing](crate::guide::testing).
+    /// Under [`layer`](Self::layer), everything goes by this clock. Outside of a request, and under a plain
+    /// `SessionManagerLayer`, tower-sessions decides when a session expires that is saved, by the system's
+    /// clock: see [testing](crate::guide::testing).
     ///
     /// # Examples
     ///

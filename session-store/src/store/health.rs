@@ -20,7 +20,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Errors
     ///
     /// Returns [`Error::MissingColumns`] with the names of the columns that are missing,
-    /// [`Error::MissingTable`], [`Error::Database`] if the database does not answer, or
+    /// [`Error::MissingTable`], [`Error::Unreachable`] if the database does not answer, or
     /// [`Error::Disconnected`].
     ///
     /// # Examples

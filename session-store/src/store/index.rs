@@ -16,7 +16,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Disconnected`](crate::Error::Disconnected) or
+    /// Returns [`Error::Disconnected`](crate::Error::Disconnected),
+    /// [`Error::Unreachable`](crate::Error::Unreachable) or
     /// [`Error::Database`](crate::Error::Database).
     pub async fn has_expire_index(&self) -> Result<bool> {
         let expire = M::columns().expire.column;

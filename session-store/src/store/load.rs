@@ -1,12 +1,14 @@
 //! Loading a session. This counts as activity, so it touches the session if that is due.
 
 use sea_orm::{EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait};
-use time::{OffsetDateTime, PrimitiveDateTime};
+use time::{Duration, OffsetDateTime, PrimitiveDateTime};
+use tower_sessions::Expiry;
 use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
+use super::expiry::SessionTimeouts;
 use crate::error::Result;
-use crate::model::{Data, SessColumn, SessionModel};
+use crate::model::{Data, SessColumn, SessionModel, store_keys};
 use crate::sql::Parameters;
 use crate::telemetry::Operation;
 
@@ -14,15 +16,20 @@ use crate::telemetry::Operation;
 #[derive(Debug)]
 pub(crate) struct LoadedSession {
     pub(crate) data: Data,
+    /// What the `expire` column has.
+    pub(super) expire: OffsetDateTime,
     pub(crate) expires_at: OffsetDateTime,
+    /// Its own expiry, if it has one.
+    pub(crate) expiry: Option<Expiry>,
+    pub(super) timeouts: SessionTimeouts,
     /// `None` without a `created_at` column.
     pub(crate) created_at: Option<OffsetDateTime>,
     /// `None` without a `last_seen` column.
-    last_seen: Option<OffsetDateTime>,
+    pub(super) last_seen: Option<OffsetDateTime>,
     /// The number of saves. Zero without such a column.
     pub(crate) version: i64,
-    /// Whether loading it has moved its expiry.
-    pub(crate) has_slid: bool,
+    /// How long it lasts, if loading it has moved its expiry.
+    pub(crate) slid_by: Option<Duration>,
 }
 
 impl<M: SessionModel> SeaOrmStore<M> {
@@ -31,22 +38,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let Some(mut loaded) = self.select(id).await? else {
             return Ok(None);
         };
-        let deadline = self.expiry.deadline(loaded.created_at);
-        let touch = self.expiry.touch(self.now());
-        if let Some(touch) = touch.map(|touch| touch.until(deadline))
-            && touch.is_due(loaded.expires_at, loaded.last_seen)
-        {
-            match self.write_touch(id, touch).await {
-                Ok(true) => {
-                    let expires_at = touch.moved(loaded.expires_at);
-                    loaded.has_slid = expires_at != loaded.expires_at;
-                    loaded.expires_at = expires_at;
-                }
-                Ok(false) => {}
-                // The visitor stays signed in: a database that has become read-only should not end
-                // every session that is read.
-                Err(error) => tracing::warn!(%error, "a session was loaded but not touched"),
-            }
+        // The visitor stays signed in: a database that has become read-only should not end every session
+        // that is read.
+        if let Err(error) = self.touch_if_due(id, &mut loaded).await {
+            tracing::warn!(%error, "a session was loaded but not touched");
         }
         Ok(Some(loaded))
     }
@@ -104,21 +99,29 @@ impl<M: SessionModel> SeaOrmStore<M> {
             .and_then(Result::ok)
             .map(|last_seen| last_seen.unwrap_or(never));
         let expire = columns.read_expire(row, 1)?;
-        let expires_at = self.expiry.expires_at(expire, created_at);
-        if expires_at <= self.now() {
+        let now = self.now();
+        if self.expiry.of(None, created_at).limit(expire) <= now {
             return Ok(None);
         }
-        let data = columns
-            .read::<M::Sess>(columns.sess, row, 0)?
-            .decode()
-            .map_err(|source| columns.decode_error(columns.sess, source))?;
+        let error = |source| columns.decode_error(columns.sess, source);
+        let sess = columns.read::<M::Sess>(columns.sess, row, 0)?;
+        let data = sess.decode().map_err(error)?;
+        let own = store_keys::expiry(&data).map_err(error)?;
+        let timeouts = self.expiry.of(own, created_at);
+        let expires_at = timeouts.limit(expire);
+        if expires_at <= now {
+            return Ok(None);
+        }
         Ok(Some(LoadedSession {
             data,
+            expire,
             expires_at,
+            expiry: own,
+            timeouts,
             created_at,
             last_seen,
             version: version.transpose()?.unwrap_or(0),
-            has_slid: false,
+            slid_by: None,
         }))
     }
 }

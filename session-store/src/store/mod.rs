@@ -1,5 +1,6 @@
 //! The store: a session table, and what happens to the sessions in it.
 
+mod authentication;
 mod configuration;
 mod expiry;
 mod health;
@@ -25,7 +26,7 @@ use self::configuration::{Clock, DEFAULT_MAX_BYTES, ExtrasFn};
 use self::expiry::ExpiryPolicy;
 pub(crate) use self::load::LoadedSession;
 pub use self::prune::{PruneBatches, PruneTask, Pruner};
-use crate::model::{SessionModel, SidForm};
+use crate::model::{SessionModel, SessionRef, SidForm};
 use crate::sql::{Executor, Template, utc};
 use crate::telemetry::Target;
 
@@ -68,6 +69,7 @@ struct Templates {
     renew: Template,
     renew_version: Template,
     touch: Template,
+    touch_last_seen: Template,
     delete: Template,
 }
 
@@ -119,6 +121,17 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     pub(crate) fn expiry(&self) -> ExpiryPolicy {
         self.expiry
+    }
+
+    /// Returns when a session expires that is saved at `now`.
+    pub(crate) fn expires_at(
+        &self,
+        session: &SessionRef<'_>,
+        created_at: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> OffsetDateTime {
+        let began = session.authenticated_at().or(created_at);
+        self.expiry.of(session.expiry, began).expires_at(now)
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

@@ -35,7 +35,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Errors
     ///
     /// Returns [`Error::Disconnected`](crate::Error::Disconnected),
-    /// [`Error::MissingTable`](crate::Error::MissingTable) or
+    /// [`Error::MissingTable`](crate::Error::MissingTable),
+    /// [`Error::Unreachable`](crate::Error::Unreachable) or
     /// [`Error::Database`](crate::Error::Database). Batches before the error stay deleted.
     pub async fn prune(&self) -> Result<u64> {
         self.pruner().prune().await
@@ -132,7 +133,8 @@ impl<M: SessionModel> Pruner<M> {
     /// # Errors
     ///
     /// Returns [`Error::Disconnected`](crate::Error::Disconnected),
-    /// [`Error::MissingTable`](crate::Error::MissingTable) or
+    /// [`Error::MissingTable`](crate::Error::MissingTable),
+    /// [`Error::Unreachable`](crate::Error::Unreachable) or
     /// [`Error::Database`](crate::Error::Database). Batches before the error stay deleted.
     pub async fn prune(&self) -> Result<u64> {
         self.prune_until(|| false).await
@@ -317,7 +319,8 @@ impl<M: SessionModel> PruneBatches<M> {
     /// # Errors
     ///
     /// Returns [`Error::Disconnected`](crate::Error::Disconnected),
-    /// [`Error::MissingTable`](crate::Error::MissingTable) or
+    /// [`Error::MissingTable`](crate::Error::MissingTable),
+    /// [`Error::Unreachable`](crate::Error::Unreachable) or
     /// [`Error::Database`](crate::Error::Database). Batches before the error stay deleted, and the next
     /// call continues after them.
     pub async fn next(&mut self) -> Result<Option<u64>> {

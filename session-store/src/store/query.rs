@@ -101,7 +101,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Disconnected`], [`Error::MissingTable`] or [`Error::Database`], or
+    /// Returns [`Error::Disconnected`], [`Error::MissingTable`], [`Error::Unreachable`] or [`Error::Database`], or
     /// [`Error::Decode`] if the row holds a timestamp that Rust cannot hold.
     pub async fn find(&self, id: &Id) -> Result<Option<M>> {
         let select = self.active().filter(self.is_session(id)).into_query();
@@ -126,7 +126,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Disconnected`], [`Error::MissingTable`] or [`Error::Database`].
+    /// Returns [`Error::Disconnected`], [`Error::MissingTable`], [`Error::Unreachable`] or
+    /// [`Error::Database`].
     pub async fn count(&self) -> Result<u64> {
         let (db, sessions) = (self.executor.connection()?, self.active());
         let count = |_| sessions.clone().count(db);

@@ -7,9 +7,9 @@ use sea_orm::{
 use time::OffsetDateTime;
 
 use super::SeaOrmStore;
-use crate::error::{BoxError, Error, Result};
+use crate::error::{Error, Result};
 use crate::model::{
-    ActiveModel, Column, SessColumn, SessionModel, SessionRef, check_depth, has_nul,
+    ActiveModel, Column, Columns, SessColumn, SessionModel, SessionRef, check_depth, has_nul,
 };
 use crate::sql::{Parameter, Parameters, is_encodable};
 
@@ -51,6 +51,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
         if let Some(last_seen) = columns.last_seen {
             row.set(last_seen.column, last_seen.value(now))?;
         }
+        // Under an absolute timeout, an authentication begins a new age.
+        if let Some((created_at, began)) = columns.created_at.zip(session.authenticated_at()) {
+            row.set(created_at.column, created_at.value(began))?;
+        }
         Ok(row)
     }
 
@@ -66,8 +70,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     /// Encodes the session's data, if the `sess` column can hold it.
     fn sess(&self, session: &SessionRef<'_>) -> Result<Value> {
-        let column = M::columns().sess;
-        let error = |source| encode_error::<M>(column, source);
+        let columns = M::columns();
+        let column = columns.sess;
+        let error = |source| Columns::encode_error(column, source);
         let value = M::Sess::encode(session).map_err(error)?;
         let (size, max) = (encoded_size(&value), self.max_bytes);
         if size > max {
@@ -116,7 +121,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             }
             _ => return Ok(()),
         };
-        Err(encode_error::<M>(column, problem.into()))
+        Err(Columns::encode_error(column, problem.into()))
     }
 }
 
@@ -178,13 +183,6 @@ fn saved_value(column: impl ColumnTrait, value: Value) -> Value {
     match column.save_as(Expr::val(value.clone())) {
         Expr::Value(value) => value,
         _ => value,
-    }
-}
-
-fn encode_error<M: SessionModel>(column: Column<M>, source: BoxError) -> Error {
-    Error::Encode {
-        column: column.as_str().to_owned(),
-        source,
     }
 }
 

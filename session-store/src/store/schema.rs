@@ -20,8 +20,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Disconnected`](crate::Error::Disconnected), or
-    /// [`Error::Database`](crate::Error::Database), for example if a foreign key refers to a table that
+    /// Returns [`Error::Disconnected`](crate::Error::Disconnected),
+    /// [`Error::Unreachable`](crate::Error::Unreachable), or [`Error::Database`](crate::Error::Database), for example if a foreign key refers to a table that
     /// does not exist yet. Returns [`Error::MissingColumns`](crate::Error::MissingColumns) if the table
     /// exists but lacks columns of the entity. Then it gets no index.
     pub async fn create_table(&self) -> Result<()> {

@@ -1,25 +1,27 @@
-//! Touching a session: moving its expiry, without reading or writing its data.
+//! Touching a session: moving its expiry, without writing its data.
 
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{EntityTrait, QueryFilter, QuerySelect, QueryTrait};
+use sea_orm::{Condition, EntityTrait, QueryFilter, QueryTrait};
 use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
 use super::expiry::Touch;
+use super::load::LoadedSession;
 use crate::error::Result;
 use crate::model::SessionModel;
-use crate::sql::Parameters;
+use crate::sql::{BoundStatement, Parameters};
 use crate::telemetry::Operation;
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Touches a session: moves its expiry to an [idle timeout](Self::with_idle_timeout) from now, and
-    /// its `last_seen` to now, without reading or writing its data. Returns whether it did.
+    /// its `last_seen` to now, without writing its data. Returns whether it did.
     ///
+    /// The idle timeout is the session's own, if [it has one](crate::guide::timeouts#an-expiry-for-one-session).
     /// It returns `false` if the session was deleted or has expired, if it was touched less than
-    /// [`touch_after`](Self::with_touch_after) ago, and if the store has no idle timeout. An expiry
-    /// never moves to an earlier time, or beyond the
-    /// [absolute timeout](Self::with_absolute_timeout).
+    /// [`touch_after`](Self::with_touch_after) ago, if it has no idle timeout, and if another request has
+    /// changed its expiry meanwhile. An expiry moves to an earlier time only if it is later than the idle
+    /// timeout allows, and never beyond the [absolute timeout](Self::with_absolute_timeout).
     ///
     /// Loading a session touches it. Call this for activity that does not load, such as an open web
     /// socket. Touch less often than pages are loaded: only a load that moves the expiry renews the
@@ -28,80 +30,81 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Errors
     ///
     /// Returns [`Error::Disconnected`](crate::Error::Disconnected),
-    /// [`Error::MissingTable`](crate::Error::MissingTable) or
-    /// [`Error::Database`](crate::Error::Database). With an absolute timeout, also
-    /// [`Error::Decode`](crate::Error::Decode).
+    /// [`Error::MissingTable`](crate::Error::MissingTable), [`Error::Unreachable`](crate::Error::Unreachable),
+    /// [`Error::Database`](crate::Error::Database) or [`Error::Decode`](crate::Error::Decode).
     pub async fn touch(&self, id: &Id) -> Result<bool> {
-        let Some(touch) = self.expiry.touch(self.now()) else {
-            return Ok(false);
-        };
-        match self.load_deadline(id).await? {
-            Some(deadline) => self.write_touch(id, touch.until(deadline)).await,
+        match self.select(id).await? {
+            Some(mut loaded) => self.touch_if_due(id, &mut loaded).await,
             None => Ok(false),
         }
     }
 
-    /// Returns when a session expires at the latest, or `None` if it is gone. Asks the database only
-    /// under an absolute timeout.
-    pub(crate) async fn load_deadline(&self, id: &Id) -> Result<Option<OffsetDateTime>> {
-        if !self.expiry.has_absolute_timeout() {
-            return Ok(Some(self.expiry.deadline(None)));
-        }
-        let created_at = self.load_created_at(id).await?;
-        Ok(created_at.map(|created_at| self.expiry.deadline(Some(created_at))))
-    }
-
-    /// Returns when a session that has not expired was created, if there is such a column.
-    pub(crate) async fn load_created_at(&self, id: &Id) -> Result<Option<OffsetDateTime>> {
-        let columns = M::columns();
-        let Some(created_at) = columns.created_at else {
-            return Ok(None);
+    /// Touches a session that was loaded, if that is due. Returns whether it did.
+    pub(super) async fn touch_if_due(&self, id: &Id, loaded: &mut LoadedSession) -> Result<bool> {
+        let now = self.now();
+        let LoadedSession {
+            expire, last_seen, ..
+        } = *loaded;
+        let Some(touch) = loaded.timeouts.touch(expire, last_seen, now) else {
+            return Ok(false);
         };
-        let select = M::Entity::find()
-            .select_only()
-            .column(created_at.column)
-            .filter(self.is_session(id))
-            .filter(self.is_active(self.now()));
-        let select = self.readable(select).into_query();
-        let row = self.executor.query_one(Operation::CHECK_AGE, &select);
-        match row.await? {
-            Some(row) => columns.read_timestamp(created_at, &row, 0),
-            None => Ok(None),
+        let update = self.touch_statement(id, touch, expire, now)?;
+        let is_touched = self.executor.execute(Operation::TOUCH, &update).await? > 0;
+        if let (Touch::Expiry(expires_at), true) = (touch, is_touched) {
+            (loaded.expire, loaded.expires_at) = (expires_at, expires_at);
+            loaded.slid_by = Some(expires_at - now);
         }
+        Ok(is_touched)
     }
 
-    pub(super) async fn write_touch(&self, id: &Id, touch: Touch) -> Result<bool> {
-        let (columns, expire, now) = (M::columns(), self.expire(), self.now());
-        let backend = self.executor.backend();
+    /// An expiry that another request has moved meanwhile stays: that request may have chosen it.
+    fn touch_statement(
+        &self,
+        id: &Id,
+        touch: Touch,
+        expire: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<BoundStatement> {
+        let (columns, backend) = (M::columns(), self.executor.backend());
         let mut parameters = Parameters::new(backend);
         let active = self.bind_active(&mut parameters, id, now, None)?;
-        let due = parameters.bind(expire.key(touch.due));
-        let expires_at = parameters.bind(expire.value(touch.expires_at));
         let last_seen = columns.last_seen.map(|column| {
-            let last_seen = column.expr(backend);
-            let due = parameters.bind(last_seen.key(touch.seen_due));
-            let now = parameters.bind(last_seen.value(now));
-            (column.column, last_seen, due, now)
+            let now = parameters.bind(column.value(now));
+            (column, now)
         });
-        let build = || {
+        let update = || {
             let update = M::Entity::update_many().filter(self.is_active_session(active));
-            let is_due = expire.is_at_or_before(due);
-            let update = match last_seen {
-                None => update
-                    .col_expr(columns.expire.column, expire.write(expires_at))
-                    .filter(is_due),
-                Some((column, last_seen, due, now)) => {
-                    let is_seen_due = last_seen.is_at_or_before(due).or(last_seen.is_null());
-                    let written = expire.write_if(is_due.clone(), expires_at);
-                    update
-                        .col_expr(columns.expire.column, written)
-                        .col_expr(column, last_seen.write(now))
-                        .filter(is_due.or(is_seen_due))
+            match last_seen {
+                Some((column, now)) => {
+                    update.col_expr(column.column, column.expr(backend).write(now))
                 }
-            };
-            update.into_query()
+                None => update,
+            }
         };
-        let update = self.templates.touch.bind(parameters, build);
-        Ok(self.executor.execute(Operation::TOUCH, &update).await? > 0)
+        let statement = match touch {
+            Touch::Expiry(expires_at) => {
+                let column = self.expire();
+                let expire = parameters.bind(column.key(expire));
+                let expires_at = parameters.bind(column.value(expires_at));
+                self.templates.touch.bind(parameters, || {
+                    update()
+                        .col_expr(columns.expire.column, column.write(expires_at))
+                        .filter(column.is_at(expire))
+                        .into_query()
+                })
+            }
+            Touch::LastSeen(due) => {
+                let column = columns.last_seen.map(|column| column.expr(backend));
+                let due = column.map(|column| (column, parameters.bind(column.key(due))));
+                self.templates.touch_last_seen.bind(parameters, || {
+                    let is_due =
+                        due.map(|(column, due)| column.is_at_or_before(due).or(column.is_null()));
+                    update()
+                        .filter(Condition::all().add_option(is_due))
+                        .into_query()
+                })
+            }
+        };
+        Ok(statement)
     }
 }

@@ -9,7 +9,7 @@ use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
 use crate::error::{Error, Result};
-use crate::model::{Data, SessionModel, SessionRef, SidColumn};
+use crate::model::{Data, SessionModel, SessionRef, SidColumn, store_keys};
 use crate::sql::{BoundStatement, Parameters, utc};
 use crate::telemetry::Operation;
 
@@ -26,7 +26,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
         expiry_date: OffsetDateTime,
         created_at: OffsetDateTime,
     ) -> Result<OffsetDateTime> {
-        let expires_at = self.expiry.expires_at(utc(expiry_date), Some(created_at));
+        let created_at = store_keys::authenticated_at(data).unwrap_or(created_at);
+        let timeouts = self.expiry.of(None, Some(created_at));
+        let expires_at = timeouts.limit(utc(expiry_date));
         for _ in 0..CREATE_ATTEMPTS {
             let session = SessionRef::new(id, data, expires_at);
             let insert = self.insert_statement(&session, created_at)?;
@@ -103,6 +105,47 @@ impl<M: SessionModel> SeaOrmStore<M> {
         Ok(row.await?.is_some())
     }
 
+    /// Saves a session that this request has not loaded.
+    pub(crate) async fn save_unread(
+        &self,
+        id: &Id,
+        data: &Data,
+        expiry_date: OffsetDateTime,
+    ) -> Result<()> {
+        let mut session = SessionRef::new(id, data, expiry_date);
+        if self.expiry.has_absolute_timeout() {
+            let created_at = match session.authenticated_at() {
+                Some(authenticated_at) => authenticated_at,
+                None => self.load_created_at(id).await?.ok_or(Error::NotFound)?,
+            };
+            let timeouts = self.expiry.of(None, Some(created_at));
+            session.expiry_date = timeouts.limit(utc(expiry_date));
+        }
+        if !self.update(id, &session, None).await? {
+            return Err(Error::NotFound);
+        }
+        Ok(())
+    }
+
+    /// Returns when a session that has not expired was created, if there is such a column.
+    async fn load_created_at(&self, id: &Id) -> Result<Option<OffsetDateTime>> {
+        let columns = M::columns();
+        let Some(created_at) = columns.created_at else {
+            return Ok(None);
+        };
+        let select = M::Entity::find()
+            .select_only()
+            .column(created_at.column)
+            .filter(self.is_session(id))
+            .filter(self.is_active(self.now()));
+        let select = self.readable(select).into_query();
+        let row = self.executor.query_one(Operation::CHECK_AGE, &select);
+        match row.await? {
+            Some(row) => columns.read_timestamp(created_at, &row, 0),
+            None => Ok(None),
+        }
+    }
+
     /// Updates the row that has this id, if the session has not expired and, if a version is given, still
     /// has that version. The row gets the session's id, which can be another. Returns whether there was
     /// such a row.
@@ -143,19 +186,13 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let row = row.bind(&mut parameters);
         let active = self.bind_active(&mut parameters, id, now, version)?;
         // If `expire` stays the same, the database does not update the index on it.
-        let bounds = self.expiry.save_due(expires_at, now).map(|due| {
-            let due = parameters.bind(expire.key(due));
-            (due, parameters.bind(expire.key(expires_at)))
-        });
+        let timeouts = self.expiry.of(session.expiry, None);
+        let due = parameters.bind(expire.key(timeouts.save_due(expires_at, now)));
+        let latest = parameters.bind(expire.key(expires_at));
         let expires_at = parameters.bind(expire.value(expires_at));
         let build = || {
-            let written = match bounds {
-                Some((due, latest)) => {
-                    let moves = expire.is_at_or_before(due).or(expire.is_after(latest));
-                    expire.write_if(moves, expires_at)
-                }
-                None => expire.write(expires_at),
-            };
+            let moves = expire.is_at_or_before(due).or(expire.is_after(latest));
+            let written = expire.write_if(moves, expires_at);
             let mut update = M::Entity::update_many().filter(self.is_active_session(active));
             let expire = (columns.expire.column, written);
             for (column, value) in row.assignments(backend).chain([expire]) {

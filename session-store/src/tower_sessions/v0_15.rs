@@ -5,7 +5,7 @@ use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{self, ExpiredDeletion, SessionStore};
 
 use crate::error::Error;
-use crate::model::{SessionModel, SessionRef};
+use crate::model::SessionModel;
 use crate::store::SeaOrmStore;
 
 #[async_trait]
@@ -19,14 +19,12 @@ impl<M: SessionModel> SessionStore for SeaOrmStore<M> {
     }
 
     async fn save(&self, record: &Record) -> session_store::Result<()> {
-        let deadline = self.load_deadline(&record.id).await?;
-        let expires_at = record.expiry_date.min(deadline.ok_or(Error::NotFound)?);
-        let session = SessionRef::new(&record.id, &record.data, expires_at);
-        if self.update(&record.id, &session, None).await? {
-            Ok(())
-        } else {
-            Err(Error::NotFound.into())
-        }
+        let Record {
+            id,
+            data,
+            expiry_date,
+        } = record;
+        Ok(self.save_unread(id, data, *expiry_date).await?)
     }
 
     async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
@@ -54,6 +52,12 @@ impl<M: SessionModel> ExpiredDeletion for SeaOrmStore<M> {
 
 impl From<Error> for session_store::Error {
     fn from(error: Error) -> Self {
+        (&error).into()
+    }
+}
+
+impl From<&Error> for session_store::Error {
+    fn from(error: &Error) -> Self {
         let message = error.to_string();
         match error {
             Error::TooLarge { .. }

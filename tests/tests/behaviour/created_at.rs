@@ -4,7 +4,9 @@ use axum::Router;
 use axum::routing::get;
 use sea_orm::{DatabaseConnection, DbBackend};
 use tests::database::execute;
-use tests::{Clock, Visitor, entity, on_every_database, row_count, session_routes, store};
+use tests::{
+    Clock, Visitor, entity, on_every_database, row_count, session_routes, store, without_timeouts,
+};
 use time::{Duration, OffsetDateTime};
 use tower_sessions::session_store::Error;
 use tower_sessions::{Expiry, Session, SessionManagerLayer, SessionStore};
@@ -159,13 +161,13 @@ async fn unreadable_timestamps_are_ignored_unless_they_are_needed(db: DatabaseCo
     if db.get_database_backend() != DbBackend::Sqlite {
         return; // The other databases refuse an invalid timestamp.
     }
-    let (store, _, session) = store_with_absolute_timeout::<session::Model>(db).await;
+    let (store, clock, session) = store_with_absolute_timeout::<session::Model>(db).await;
     execute(
         store.db(),
         "UPDATE session SET created_at = '2999-99-99 00:00:00', last_seen = 'then'",
     )
     .await;
-    let unlimited = store.clone().with_absolute_timeout(Duration::ZERO);
+    let unlimited = without_timeouts(&store, &clock);
     assert!(unlimited.load(&session.id).await.unwrap().is_some());
     let outcome = store.load(&session.id).await;
     assert!(matches!(outcome, Err(Error::Decode(_))), "{outcome:?}");

@@ -224,7 +224,7 @@ async fn a_logout_after_a_dropped_cycle_id_is_final<M: SessionModel>(db: Databas
                 }
             })
             .await;
-        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{polls}");
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{polls}");
         assert_eq!(row_count(&site.store).await, 0, "{polls}");
     }
 }

@@ -221,9 +221,9 @@ async fn a_closed_connection_pool_is_an_error(db: DatabaseConnection) {
     store.create_table().await.unwrap();
     db.close_by_ref().await.unwrap();
     let error = store.health().await.unwrap_err();
-    assert!(matches!(error, Error::Database { .. }), "{error}");
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
     let error = store.has_expire_index().await.unwrap_err();
-    assert!(matches!(error, Error::Database { .. }), "{error}");
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
 }
 
 async fn any_index_that_begins_with_expire_counts(db: DatabaseConnection) {

@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use axum::routing::get;
 use sea_orm::sea_query::Expr;
 use sea_orm::{DatabaseConnection, EntityTrait};
-use tests::{Visitor, entity, on_every_database, record, row_expiry, session_routes, store};
+use serde_json::json;
+use tests::{
+    Visitor, entity, on_every_database, record, row_expiry, session_routes, store, without_timeouts,
+};
+use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use tower_sessions::{Expiry, Session, SessionStore};
 
@@ -31,9 +35,13 @@ async fn last_seen_is_updated_even_if_the_expiry_does_not_move(db: DatabaseConne
     let (store, clock, session) = store_with_absolute_timeout::<session::Model>(db).await;
     let start = clock.now();
     let store = store.with_idle_timeout(Duration::hours(10));
-    let unlimited = store.clone().with_absolute_timeout(Duration::ZERO);
-    let mut year_long = record(start, []);
-    year_long.expiry_date = start + Duration::days(365);
+    let unlimited = without_timeouts(&store, &clock)
+        .with_idle_timeout(Duration::hours(10))
+        .with_touch_after(Duration::minutes(10));
+    let end = start + Duration::days(365);
+    let at = json!({"at_date_time": end.format(&Rfc3339).unwrap()});
+    let mut year_long = record(start, [("session-store.expiry", at)]);
+    year_long.expiry_date = end;
     unlimited.create(&mut year_long).await.unwrap();
     let mut seen = [BTreeSet::new(), BTreeSet::new()];
     for _ in 0..34 {

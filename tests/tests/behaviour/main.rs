@@ -1,6 +1,7 @@
 //! The behaviour of the store and its layer, on every database.
 
 mod absolute_timeout;
+mod authentication;
 mod caching;
 mod columns;
 mod connect;
@@ -9,6 +10,7 @@ mod custom_columns;
 mod cycle_id;
 mod database_failures;
 mod ended_sessions;
+mod expiry;
 mod extras;
 mod guarantees;
 mod health;
@@ -17,6 +19,7 @@ mod idle_timeout;
 mod last_seen;
 mod layer;
 mod listing_and_revoking;
+mod on_error;
 mod operations;
 mod prune;
 mod prune_task;

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use sea_orm::DatabaseConnection;
-use tests::{Clock, Visitor, entity, on_every_database, session_routes, store};
+use tests::{Clock, Visitor, entity, on_every_database, session_routes, store, without_timeouts};
 use time::Duration;
 use tower_sessions::Session;
 
@@ -246,7 +246,7 @@ async fn a_flash_message_is_shown_once(db: DatabaseConnection) {
 async fn a_page_without_a_flash_message_saves_nothing(db: DatabaseConnection) {
     let (store, clock, site) = store_and_site(db).await;
     // A save would move `last_seen`, and without an idle timeout a load does not.
-    let store = store.with_idle_timeout(Duration::ZERO);
+    let store = without_timeouts(&store, &clock);
     let site_without_touch = self::site(&store);
     let mut visitor = Visitor::new(&site);
     visitor.ok("/sign-in/7").await;

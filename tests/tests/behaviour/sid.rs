@@ -4,7 +4,7 @@ use sea_orm::{DatabaseConnection, DbBackend, EntityTrait};
 use serde_json::json;
 use tests::database::execute;
 use tests::kinds::json_and_offset::{Entity, Model};
-use tests::{new_session, on_every_database, record, store};
+use tests::{new_session, on_every_database, record, store, without_timeouts};
 use tower_sessions::SessionStore;
 use tower_sessions::session::Id;
 
@@ -77,7 +77,7 @@ async fn plain_ids_that_differ_only_in_case_are_different_sessions(db: DatabaseC
 
     // The second session has a separate row; the collation decides whether it keeps its id.
     store.create(&mut upper).await.unwrap();
-    let reader = store.with_idle_timeout(time::Duration::ZERO);
+    let reader = without_timeouts(&store, &clock).with_plain_sid();
     assert_eq!(reader.load(&upper.id).await.unwrap(), Some(upper));
     assert_eq!(reader.load(&lower.id).await.unwrap(), Some(lower));
 }

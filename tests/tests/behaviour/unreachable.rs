@@ -77,7 +77,7 @@ async fn a_proxy_that_accepts_and_closes_gets_nine_connections_with_pauses() {
     });
     for tried in tries {
         let (error, accepted, waited) = tried.await.unwrap();
-        assert!(matches!(error, Error::Database { .. }), "{error}");
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
         assert_eq!(accepted, 9, "{error}");
         // Eight pauses from 10 ms on, each twice as long as the last, and half of each random.
         let pauses = StdDuration::from_millis(10 * 255);

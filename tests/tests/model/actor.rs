@@ -10,12 +10,19 @@ use serde_json::json;
 use session_store::SessionModel;
 use tests::{Application, send};
 use time::OffsetDateTime;
+use time::macros::datetime;
 use tower::{Layer, Service};
 use tower_sessions::session::Id;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 
 use crate::fixture::{Fixture, IDLE_TIMEOUT, Middleware, ORIGIN};
 use crate::table::Data;
+
+/// The key of the row's data under which the store keeps the session's own expiry.
+pub const EXPIRY: &str = "session-store.expiry";
+
+/// When a session ends after [`Op::SetEnd`].
+pub const END: OffsetDateTime = datetime!(2100-01-01 00:00 UTC);
 
 /// The operation of one actor. A request has the visitor's cookie and uses its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +59,8 @@ pub enum Op {
     DeleteUnread,
     /// A request that reads, deletes the session and inserts a key, which begins a new session.
     DeleteAndInsert(&'static str),
+    /// A request that sets the time when the session ends.
+    SetEnd,
     /// `store.touch`.
     Touch,
     /// `store.prune`.
@@ -114,7 +123,13 @@ impl Op {
     pub fn change(self, actor: usize, save: usize, data: &Data, seen: &Data) -> Data {
         let mut data = data.clone();
         if self.clears_data() {
-            data.retain(|key, _| !seen.contains_key(key));
+            data.retain(|key, _| key == EXPIRY || !seen.contains_key(key));
+        }
+        if self == Self::SetEnd {
+            data.insert(
+                EXPIRY.to_owned(),
+                json!({"at_date_time": "2100-01-01T00:00:00Z"}),
+            );
         }
         if self == Self::Remove {
             data.remove("old");
@@ -162,6 +177,7 @@ impl Op {
                 session.delete().await?;
                 session.insert(key, actor).await?;
             }
+            Self::SetEnd => session.set_expiry(Some(Expiry::AtDateTime(END))),
             Self::Touch | Self::Prune | Self::Revoke => unreachable!("not a request"),
         }
         Ok(())

@@ -15,7 +15,7 @@ use tests::kinds::json_and_offset::Model as Unversioned;
 
 use actor::Op::{
     self, Clear, ClearUnread, Cycle, CycleAndInsert, Delete, DeleteAndInsert, DeleteUnread, Insert,
-    InsertTwice, Logout, LogoutUnread, Prune, Read, Relogin, ReloginUnread, Remove, Revoke,
+    InsertTwice, Logout, LogoutUnread, Prune, Read, Relogin, ReloginUnread, Remove, Revoke, SetEnd,
     TooLarge, Touch,
 };
 use explorer::{Explored, Program};
@@ -26,7 +26,7 @@ use fixture::{
 };
 use scheduler::ClockMoves;
 
-const EVERY_OP: [Op; 19] = [
+const EVERY_OP: [Op; 20] = [
     Read,
     Insert("a"),
     InsertTwice("a", "b"),
@@ -46,6 +46,7 @@ const EVERY_OP: [Op; 19] = [
     Relogin("f"),
     ReloginUnread("g"),
     DeleteAndInsert("h"),
+    SetEnd,
 ];
 
 /// Without the operations that are unsafe under a plain `SessionManagerLayer`.
@@ -184,6 +185,7 @@ async fn three_concurrent_operations_lose_no_change_and_bring_nothing_back() {
         [Insert("a"), CycleAndInsert("e"), DeleteAndInsert("h")],
         [Read, Cycle, Logout],
         [Read, Touch, Logout],
+        [Insert("a"), SetEnd, Touch],
     ];
     let programs = programs.map(|ops| fresh(ops.to_vec()));
     explore::<Versioned>(StoreLayer, programs).await;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use session_store::SessionModel;
 use time::OffsetDateTime;
 
-use crate::actor::{Op, Outcome};
+use crate::actor::{END, EXPIRY, Op, Outcome};
 use crate::explorer::Program;
 use crate::fixture::{Fixture, Middleware, ORIGIN};
 use crate::scheduler::{ClockMoves, StatementKind};
@@ -125,11 +125,20 @@ impl Oracle {
                     new.data == old.data && new.version == old.version,
                     "a touch writes no data",
                 );
+                // Under a plain layer, a save goes by the system's clock, which is ahead of the model's.
                 self.check(
-                    new.expire > old.expire,
+                    new.expire > old.expire || self.middleware == Middleware::PlainLayer,
                     "a touch never moves the expiry back",
                 );
+                self.check(
+                    !old.data.contains_key(EXPIRY),
+                    "a session that has an end does not slide",
+                );
             }
+            self.check(
+                !new.data.contains_key(EXPIRY) || new.expire == END,
+                "a session that has an end expires then",
+            );
         }
         match kind {
             StatementKind::Select => self.selected(actor),
@@ -351,6 +360,9 @@ impl Oracle {
                     .iter()
                     .all(|key| row.data.contains_key(*key));
                 self.check(is_kept || !is_expected, "no acknowledged key is lost");
+                let has_end =
+                    *op != Op::SetEnd || actor.saves == 0 || row.data.contains_key(EXPIRY);
+                self.check(has_end || !is_expected, "no acknowledged expiry is lost");
             }
         }
         if is_signed_out && row.is_some() {

@@ -13,6 +13,8 @@ mod session {
         #[session(index)]
         pub last_seen: Option<TimeDateTimeWithTimeZone>,
         pub version: i64,
+        pub authenticated_at: Option<TimeDateTimeWithTimeZone>,
+        pub idle_timeout: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

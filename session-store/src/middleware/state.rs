@@ -1,0 +1,30 @@
+//! What a request knows of its session.
+
+use std::sync::Arc;
+
+use time::Duration;
+use tower_sessions::Session;
+use tower_sessions::session::Id;
+
+use super::row::Row;
+use crate::error::Error;
+
+/// What the request knows. It changes when an operation has succeeded, never before: one that fails, or
+/// is dropped in the middle, changes only whether the row perhaps has its new id already.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) row: Row,
+    /// The request's session, until the response is there.
+    pub(super) session: Option<Session>,
+    /// The cookie that has to be set, because the session was saved or its expiry has moved.
+    pub(super) new_cookie: Option<NewCookie>,
+    /// Why the session could last not be loaded, saved or deleted.
+    pub(super) error: Option<Arc<Error>>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct NewCookie {
+    pub(super) id: Id,
+    /// `None` until the browser closes.
+    pub(super) max_age: Option<Duration>,
+}
