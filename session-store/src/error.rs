@@ -30,7 +30,10 @@ pub enum Error {
     ///
     /// Nothing was written. A store that inserted the row instead would bring back a session that
     /// was signed out while this request ran.
-    #[error("nothing saved: the session was deleted, has expired, or never existed")]
+    ///
+    /// [`revoke_all_but_newest`](crate::SeaOrmStore::revoke_all_but_newest) returns it too, if the
+    /// session to keep does not match the condition.
+    #[error("nothing saved or revoked: the session was deleted, has expired, or never existed")]
     NotFound,
 
     /// The session to save has ended earlier in the same request, under

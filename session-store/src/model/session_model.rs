@@ -47,11 +47,12 @@ pub trait SessionModel:
 }
 
 /// A model with a `created_at` column, which
-/// [`with_absolute_timeout`](crate::SeaOrmStore::with_absolute_timeout) needs.
+/// [`with_absolute_timeout`](crate::SeaOrmStore::with_absolute_timeout) and
+/// [`revoke_all_but_newest`](crate::SeaOrmStore::revoke_all_but_newest) need.
 ///
 /// The derive implements it where there is such a column. Do not implement it by hand.
 #[diagnostic::on_unimplemented(
-    message = "an absolute timeout needs a `#[session(created_at)]` column, and `{Self}` has none",
+    message = "expected a model with a `#[session(created_at)]` column, and `{Self}` has none",
     label = "has no `#[session(created_at)]` column",
     note = "add to the model: `#[session(created_at)] pub created_at: TimeDateTimeWithTimeZone`"
 )]

@@ -70,6 +70,11 @@ impl<C: ColumnTrait> TimestampExpr<C> {
         }
     }
 
+    /// An expression that sorts as time does.
+    pub(crate) fn sort_key(&self) -> Expr {
+        self.sortable(self.column())
+    }
+
     pub(crate) fn write(&self, value: impl Into<Value>) -> Expr {
         self.column.save_as(Expr::val(value))
     }
@@ -129,10 +134,19 @@ impl<C: ColumnTrait> TimestampExpr<C> {
 
     fn compare(&self, column: Expr, operator: BinOper, key: impl Into<Value>) -> Expr {
         let key = Expr::val(key);
-        if self.is_text() {
-            sort_key(column).binary(operator, key)
+        let key = if self.is_text() {
+            key
         } else {
-            column.binary(operator, self.column.save_as(key))
+            self.column.save_as(key)
+        };
+        self.sortable(column).binary(operator, key)
+    }
+
+    fn sortable(&self, column: Expr) -> Expr {
+        if self.is_text() {
+            sort_key(column)
+        } else {
+            column
         }
     }
 

@@ -95,7 +95,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
         self.exists(M::columns().sid.eq(self.sid(id)).into()).await
     }
 
-    async fn exists(&self, condition: Condition) -> Result<bool> {
+    /// Returns whether a row matches the condition.
+    pub(super) async fn exists(&self, condition: Condition) -> Result<bool> {
         let select = M::Entity::find()
             .select_only()
             .column(M::columns().sid)

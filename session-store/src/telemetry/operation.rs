@@ -23,6 +23,10 @@ impl Operation {
     pub(crate) const FIND: Self = Self::new("find", "find a session");
     pub(crate) const COUNT: Self = Self::new("count", "count sessions");
     pub(crate) const REVOKE: Self = Self::new("revoke", "revoke sessions");
+    pub(crate) const REVOKE_ALL_BUT_NEWEST: Self = Self::new(
+        "revoke_all_but_newest",
+        "revoke all but the newest sessions",
+    );
     pub(crate) const DELETE_ALL: Self = Self::new("delete_all", "delete all sessions");
     pub(crate) const PRUNE_FIND: Self = Self::new("prune_find", "find expired sessions");
     pub(crate) const PRUNE_DELETE: Self = Self::new("prune_delete", "delete expired sessions");

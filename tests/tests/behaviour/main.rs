@@ -18,6 +18,7 @@ mod http;
 mod idle_timeout;
 mod last_seen;
 mod layer;
+mod limit;
 mod listing_and_revoking;
 mod on_error;
 mod operations;
