@@ -1,9 +1,9 @@
 //! The recipes of `session-store/docs/recipes.md`, over HTTP.
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::{BoxError, Router};
 use sea_orm::DatabaseConnection;
 use tests::{Clock, Visitor, entity, on_every_database, session_routes, store, without_timeouts};
 use time::Duration;
@@ -11,8 +11,8 @@ use tower_sessions::Session;
 
 on_every_database!(
     a_sign_in_ends_the_other_sessions_of_the_user,
-    a_sign_in_beyond_the_limit_ends_the_sessions_used_least_recently,
-    concurrent_sign_ins_never_exceed_the_limit,
+    a_sign_in_beyond_the_limit_ends_the_oldest_sessions,
+    concurrent_sign_ins_reach_the_limit_and_never_exceed_it,
     a_password_change_signs_out_all_other_sessions,
     a_listed_session_can_be_ended_only_by_its_user,
     operators_see_the_number_of_sessions_per_user,
@@ -27,6 +27,8 @@ entity!(session {
     pub expire: TimeDateTimeWithTimeZone,
     #[session(index)]
     pub user_id: Option<i32>,
+    #[session(created_at)]
+    pub created_at: TimeDateTimeWithTimeZone,
     #[session(last_seen)]
     pub last_seen: TimeDateTimeWithTimeZone,
 });
@@ -55,7 +57,7 @@ macro_rules! recipes {
     };
 }
 
-recipes!(one_session limit password_change revoke_one overview user flash csrf shutdown);
+recipes!(limit password_change revoke_one overview user flash csrf shutdown);
 
 use session::Store;
 
@@ -77,11 +79,21 @@ async fn sign_in(session: Session, Path(user_id): Path<i32>) {
     session.save().await.unwrap();
 }
 
+async fn sign_in_alone(store: &Store, session: &Session, user_id: i32) -> Result<(), BoxError> {
+    limit::sign_in(store, session, user_id, 1).await
+}
+
+const LIMIT: usize = 5;
+
+async fn sign_in_limited(store: &Store, session: &Session, user_id: i32) -> Result<(), BoxError> {
+    limit::sign_in(store, session, user_id, LIMIT as u64).await
+}
+
 fn site(store: &Store) -> Router {
     session_routes()
         .route("/sign-in/{user}", get(sign_in))
-        .route("/sign-in-alone/{user}", handler!(one_session::sign_in))
-        .route("/sign-in-limited/{user}", handler!(limit::sign_in))
+        .route("/sign-in-alone/{user}", handler!(sign_in_alone))
+        .route("/sign-in-limited/{user}", handler!(sign_in_limited))
         .route(
             "/password-changed/{user}",
             handler!(password_change::password_changed),
@@ -154,39 +166,48 @@ async fn a_sign_in_ends_the_other_sessions_of_the_user(db: DatabaseConnection) {
     assert_eq!(store.count().await.unwrap(), 2);
 }
 
-async fn a_sign_in_beyond_the_limit_ends_the_sessions_used_least_recently(db: DatabaseConnection) {
+async fn a_sign_in_beyond_the_limit_ends_the_oldest_sessions(db: DatabaseConnection) {
     let (store, clock, site) = store_and_site(db).await;
     let mut others = visitors(&site, &clock, "/sign-in-limited/8", 1).await;
-    let mut first = visitors(&site, &clock, "/sign-in-limited/7", limit::LIMIT).await;
-    clock.advance(Duration::SECOND);
-    first[0].ok("/get/user_id").await;
-    let mut second = visitors(&site, &clock, "/sign-in-limited/7", 2).await;
-    assert_eq!(
-        users(&mut first).await,
-        ["7", "nothing", "nothing", "7", "7"]
-    );
-    assert_eq!(users(&mut second).await, ["7", "7"]);
+    // Older than all, though it signs in last.
+    let mut visitor = visitors(&site, &clock, "/insert/page/1", 1).await.remove(0);
+    let mut first = visitors(&site, &clock, "/sign-in-limited/7", LIMIT).await;
+    let mut second = visitors(&site, &clock, "/sign-in-limited/7", 1).await;
+    visitor.ok("/sign-in-limited/7").await;
+    let expected = ["nothing", "nothing", "7", "7", "7"];
+    assert_eq!(users(&mut first).await, expected);
+    assert_eq!(users(&mut second).await, ["7"]);
+    assert_eq!(users(&mut [visitor]).await, ["7"]);
     assert_eq!(users(&mut others).await, ["8"]);
-    assert_eq!(store.count().await.unwrap(), limit::LIMIT as u64 + 1);
+    assert_eq!(store.count().await.unwrap(), LIMIT as u64 + 1);
 }
 
-async fn concurrent_sign_ins_never_exceed_the_limit(db: DatabaseConnection) {
+async fn concurrent_sign_ins_reach_the_limit_and_never_exceed_it(db: DatabaseConnection) {
     let (store, clock, site) = store_and_site(db).await;
-    for (path, limit) in [
-        ("/sign-in-alone/7", 1),
-        ("/sign-in-limited/7", limit::LIMIT as u64),
-    ] {
-        visitors(&site, &clock, "/sign-in/7", limit::LIMIT).await;
+    for (path, limit) in [("/sign-in-alone/7", 1), ("/sign-in-limited/7", LIMIT)] {
+        visitors(&site, &clock, "/sign-in/7", LIMIT).await;
         let concurrent: Vec<_> = (0..4)
             .map(|_| {
                 let mut visitor = Visitor::new(&site);
-                tokio::spawn(async move { visitor.get(path).await.status })
+                tokio::spawn(async move {
+                    let status = visitor.get(path).await.status;
+                    (status, visitor)
+                })
             })
             .collect();
+        let mut responses = Vec::new();
         for sign_in in concurrent {
-            sign_in.await.unwrap();
+            responses.push(sign_in.await.unwrap());
         }
-        assert!(store.count().await.unwrap() <= limit, "{path}");
+        let mut signed_in = 0;
+        for (status, mut visitor) in responses {
+            let is_signed_in = visitor.ok("/get/user_id").await == "7";
+            // One that failed has been ended by another, and has left nothing behind.
+            assert!(status.is_success() || !is_signed_in, "{path}");
+            signed_in += usize::from(is_signed_in);
+        }
+        assert_eq!(signed_in, limit.min(4), "{path}");
+        assert_eq!(store.count().await.unwrap(), limit as u64, "{path}");
     }
 }
 
