@@ -6,7 +6,8 @@ use axum::http::header::USER_AGENT;
 use axum::response::{IntoResponse, Redirect, Response};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, SqlErr};
 use serde::Deserialize;
-use tower_sessions::Session;
+use time::Duration;
+use tower_sessions::{Expiry, Session};
 
 use crate::account_form::{
     FIRST_SIGN_UP, Form, FormErrors, SIGN_IN, SIGN_UP, show, show_errors, validate_name,
@@ -21,10 +22,21 @@ use crate::{password, session, user};
 /// In bytes. Longer than any browser's user agent.
 const MAX_USER_AGENT_LENGTH: usize = 512;
 
+/// How long a user who chooses to stay signed in may be away.
+const KEEP_SIGNED_IN: Expiry = Expiry::OnInactivity(Duration::days(30));
+
 #[derive(Deserialize)]
 pub struct Credentials {
     name: String,
     password: String,
+    /// Sent only if the box is checked.
+    keep_signed_in: Option<String>,
+}
+
+impl Credentials {
+    fn keeps_signed_in(&self) -> bool {
+        self.keep_signed_in.is_some()
+    }
 }
 
 pub async fn sign_up_form(
@@ -53,26 +65,26 @@ pub async fn sign_up(
     State(store): State<session::Store>,
     session: Session,
     headers: HeaderMap,
-    CsrfForm(Credentials { name, password }): CsrfForm<Credentials>,
+    CsrfForm(credentials): CsrfForm<Credentials>,
 ) -> Result<Response, AppError> {
-    let name = name.trim();
+    let (name, keep) = (credentials.name.trim(), credentials.keeps_signed_in());
     let errors = FormErrors {
         name: validate_name(name),
-        password: validate_password(&password),
+        password: validate_password(&credentials.password),
         ..FormErrors::default()
     };
     if errors != FormErrors::default() {
-        return show_errors(&session, sign_up_page(&store).await?, name, errors).await;
+        return show_errors(&session, sign_up_page(&store).await?, name, keep, errors).await;
     }
-    let password_hash = password::hash(password).await?;
+    let password_hash = password::hash(credentials.password).await?;
     match user::add(store.db(), name.to_owned(), password_hash).await {
-        Ok(user) => sign_in_user(&session, &user, &headers).await,
+        Ok(user) => sign_in_user(&store, &session, &user, keep, &headers).await,
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
             let errors = FormErrors {
                 name: Some("This name is taken. Please choose another."),
                 ..FormErrors::default()
             };
-            show_errors(&session, &SIGN_UP, name, errors).await
+            show_errors(&session, &SIGN_UP, name, keep, errors).await
         }
         Err(error) => Err(error.into()),
     }
@@ -82,9 +94,9 @@ pub async fn sign_in(
     State(store): State<session::Store>,
     session: Session,
     headers: HeaderMap,
-    CsrfForm(Credentials { name, password }): CsrfForm<Credentials>,
+    CsrfForm(credentials): CsrfForm<Credentials>,
 ) -> Result<Response, AppError> {
-    let name = name.trim();
+    let (name, keep) = (credentials.name.trim(), credentials.keeps_signed_in());
     let user = match validate_name(name) {
         None => {
             let has_name = user::Column::Name.eq(name);
@@ -94,16 +106,16 @@ pub async fn sign_in(
         Some(_) => None,
     };
     let hash = user.as_ref().map(|user| user.password_hash.clone());
-    let is_correct = password::verify(password, hash).await?;
+    let is_correct = password::verify(credentials.password, hash).await?;
     match user.filter(|_| is_correct) {
-        Some(user) => sign_in_user(&session, &user, &headers).await,
+        Some(user) => sign_in_user(&store, &session, &user, keep, &headers).await,
         None => {
             let errors = FormErrors {
                 // Does not say which one is wrong, because that would reveal who has an account.
                 form: Some("The name or the password is wrong."),
                 ..FormErrors::default()
             };
-            show_errors(&session, &SIGN_IN, name, errors).await
+            show_errors(&session, &SIGN_IN, name, keep, errors).await
         }
     }
 }
@@ -117,8 +129,10 @@ pub async fn sign_out(
 
 /// Signs the user in with this session.
 async fn sign_in_user(
+    store: &session::Store,
     session: &Session,
     user: &user::Model,
+    keep_signed_in: bool,
     headers: &HeaderMap,
 ) -> Result<Response, AppError> {
     let user_agent = headers.get(USER_AGENT).and_then(|name| name.to_str().ok());
@@ -127,8 +141,10 @@ async fn sign_in_user(
     session.insert("user_agent", user_agent).await?;
     csrf::renew(session).await?;
     flash(session, format!("Welcome, {}.", user.name)).await?;
+    // Otherwise the cookie ends with the browser.
+    session.set_expiry(keep_signed_in.then_some(KEEP_SIGNED_IN));
     // Prevents session fixation: an id from before signing in is not valid after it.
-    session.cycle_id().await?;
+    store.set_authenticated(session).await?;
     Ok(Redirect::to("/").into_response())
 }
 

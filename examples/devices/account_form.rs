@@ -7,6 +7,7 @@ use tower_sessions::Session;
 
 use crate::csrf;
 use crate::error::AppError;
+use crate::field::Field;
 use crate::page::page;
 use crate::session;
 use crate::signed_in::current_user;
@@ -22,12 +23,14 @@ pub struct Form {
     alternative: (&'static str, &'static str, &'static str),
 }
 
+pub const PASSWORD_HINT: Option<&str> = Some("At least 8 characters.");
+
 pub const SIGN_UP: Form = Form {
     title: "Sign up",
     path: "/sign-up",
     note: None,
     autocomplete: "new-password",
-    password_hint: Some("At least 8 characters."),
+    password_hint: PASSWORD_HINT,
     alternative: ("Already have an account?", "/sign-in", "Sign in"),
 };
 
@@ -63,18 +66,20 @@ pub async fn show(
     if current_user(session, store).await?.is_some() {
         return Ok(Redirect::to("/").into_response());
     }
-    let page = form.page(session, "", &FormErrors::default()).await?;
+    let errors = FormErrors::default();
+    let page = form.page(session, "", false, &errors).await?;
     Ok(page.into_response())
 }
 
-/// Shows the form again, with the entered name and the errors.
+/// Shows the form again, as the user has filled it in, with the errors.
 pub async fn show_errors(
     session: &Session,
     form: &Form,
     name: &str,
+    keep_signed_in: bool,
     errors: FormErrors,
 ) -> Result<Response, AppError> {
-    let page = form.page(session, name, &errors).await?;
+    let page = form.page(session, name, keep_signed_in, &errors).await?;
     Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
 }
 
@@ -83,6 +88,7 @@ impl Form {
         &self,
         session: &Session,
         name: &str,
+        keep_signed_in: bool,
         errors: &FormErrors,
     ) -> Result<Markup, AppError> {
         let token = csrf::token(session).await?;
@@ -116,46 +122,18 @@ impl Form {
                         hint: self.password_hint,
                         error: errors.password,
                     }.html())
+                    label.check {
+                        input type="checkbox" name="keep_signed_in" checked[keep_signed_in]
+                            aria-describedby="keep-hint";
+                        "Keep me signed in"
+                    }
+                    p.hint id="keep-hint" { "Not on a computer that others use, too." }
                     button { (self.title) }
                 }
                 p.alternative { (question) " " a href=(href) { (link) } }
             }
         };
         page(session, None, self.title, &main).await
-    }
-}
-
-struct Field<'a> {
-    id: &'a str,
-    label: &'a str,
-    kind: &'a str,
-    autocomplete: &'a str,
-    value: &'a str,
-    hint: Option<&'a str>,
-    error: Option<&'a str>,
-}
-
-impl Field<'_> {
-    fn html(&self) -> Markup {
-        let id = self.id;
-        // An error includes what the hint says.
-        let note = match (self.error, self.hint) {
-            (Some(error), _) => Some(("error", error)),
-            (None, Some(hint)) => Some(("hint", hint)),
-            (None, None) => None,
-        };
-        let note_id = note.map(|(kind, _)| format!("{id}-{kind}"));
-        html! {
-            div.field {
-                label for=(id) { (self.label) }
-                input id=(id) name=(id) type=(self.kind) value=(self.value) required
-                    autocomplete=(self.autocomplete) autocapitalize="none" spellcheck="false"
-                    aria-describedby=[&note_id] aria-invalid=[self.error.map(|_| "true")];
-                @if let Some((kind, text)) = note {
-                    p class=(kind) id=[&note_id] { (text) }
-                }
-            }
-        }
     }
 }
 

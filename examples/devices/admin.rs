@@ -105,7 +105,7 @@ impl SessionTable {
             table.sessions role="table" aria-labelledby="sessions" {
                 thead role="rowgroup" {
                     tr role="row" {
-                        @for title in ["User", "Device", "First seen", "Last seen"] {
+                        @for title in ["User", "Device", "Started", "Last seen"] {
                             th scope="col" role="columnheader" { (title) }
                         }
                         th scope="col" role="columnheader" { span.visually-hidden { "Sign out" } }
@@ -134,7 +134,7 @@ impl SessionTable {
                 td role="cell" data-label="Device" {
                     @if row.user_agent.is_some() { (device) } @else { span.muted { "–" } }
                 }
-                td role="cell" data-label="First seen" { (ago(row.created_at, self.now)) }
+                td role="cell" data-label="Started" { (ago(row.created_at, self.now)) }
                 td role="cell" data-label="Last seen" { (ago(row.last_seen, self.now)) }
                 td role="cell" {
                     div.actions {

@@ -10,11 +10,12 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Schema};
+use session_store::Error;
 use time::Duration;
 use tower_sessions::cookie::SameSite;
 
 use crate::error::{AnyError, AppError};
-use crate::{account, admin, devices, sample, session, user};
+use crate::{account, admin, change_password, devices, sample, session, user};
 
 /// Creates missing tables and returns the store.
 pub async fn open(db: DatabaseConnection) -> Result<session::Store, AnyError> {
@@ -26,7 +27,8 @@ pub async fn open(db: DatabaseConnection) -> Result<session::Store, AnyError> {
         db.execute(table.if_not_exists()).await?;
     }
     let store = session::Store::new(db)
-        .with_idle_timeout(Duration::days(14))
+        // Of users who do not choose to stay signed in.
+        .with_idle_timeout(Duration::days(1))
         // The pages show "Last seen" to the minute.
         .with_touch_after(Duration::minutes(1))
         .with_absolute_timeout(Duration::days(90));
@@ -42,7 +44,13 @@ pub fn app(store: session::Store) -> Router {
         .layer()
         .with_secure(false)
         .with_same_site(SameSite::Lax)
-        .with_name("devices");
+        .with_name("devices")
+        .with_persistent_cookie(false)
+        .on_error(|error: &Error, _: Response| match error {
+            // Another device has signed this one out while the request ran.
+            Error::NotFound => AppError::NotSignedIn.into_response(),
+            error => AppError::Internal(error.to_string().into()).into_response(),
+        });
     Router::new()
         .route("/", get(devices::list))
         .route("/sessions/revoke-others", post(devices::revoke_others))
@@ -56,6 +64,10 @@ pub fn app(store: session::Store) -> Router {
             get(account::sign_in_form).post(account::sign_in),
         )
         .route("/sign-out", post(account::sign_out))
+        .route(
+            "/password",
+            get(change_password::form).post(change_password::change),
+        )
         .route("/admin", get(admin::overview))
         .route("/admin/sessions/{sid}/revoke", post(admin::revoke))
         .route("/admin/users/{id}/revoke", post(admin::revoke_user))

@@ -51,6 +51,10 @@ pub async fn list(
                 (card(row, current_sid.as_ref() == Some(&row.sid), &token, now))
             }
         }
+        p.note {
+            "Is there a device that is not yours? Sign it out and "
+            a href="/password" { "change your password" } "."
+        }
     };
     page(&session, Some(&user), "Your sessions", &main).await
 }
@@ -63,11 +67,12 @@ fn card(row: &session::Model, is_current: bool, token: &Token, now: OffsetDateTi
                 (device.icon())
                 div {
                     h2 { (device) }
-                    @if is_current { span.badge { "This device" } }
+                    @if is_current { span.badge { "This device" } " " }
+                    @if row.idle_timeout.is_some() { span.badge.plain { "Stays signed in" } }
                 }
             }
             dl {
-                dt { "First seen" }
+                dt { "Signed in" }
                 dd { (ago(row.created_at, now)) }
                 dt { "Last seen" }
                 dd { (ago(row.last_seen, now)) }

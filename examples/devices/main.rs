@@ -1,5 +1,6 @@
 //! How is the site started and stopped? Users see the devices they are signed in on and sign them out.
-//! The pages need no JavaScript, the forms have CSRF tokens, and the administrator has an overview.
+//! They choose whether to stay signed in, and change their password. The pages need no JavaScript, the
+//! forms have CSRF tokens, and the administrator has an overview.
 //!
 //! ```sh
 //! cargo run --example devices
@@ -11,19 +12,21 @@
 //! Environment variables: `PORT` (default 3000) and `DATABASE_URL` (default
 //! `sqlite://devices.sqlite?mode=rwc`; also `postgres://…` or `mysql://…`).
 //!
-//! Not included: a limit on sign-in attempts, and ways to change or recover a password.
+//! Not included: a limit on sign-in attempts, and a way to recover a password.
 
 mod account;
 mod account_form;
 mod admin;
 mod ago;
 mod app;
+mod change_password;
 mod chart;
 mod counts;
 mod csrf;
 mod device;
 mod devices;
 mod error;
+mod field;
 mod page;
 mod password;
 mod sample;

@@ -20,6 +20,9 @@ pub struct Model {
     pub created_at: TimeDateTimeWithTimeZone,
     #[session(last_seen)]
     pub last_seen: TimeDateTimeWithTimeZone,
+    /// In seconds, if the user stays signed in here when the browser closes.
+    #[session(idle_timeout)]
+    pub idle_timeout: Option<i64>,
     #[session(version)]
     pub version: i32,
 }

@@ -5,9 +5,14 @@ mod chromium;
 #[path = "../process.rs"]
 mod process;
 
+use std::convert::Infallible;
+
 use axum::Router;
+use axum::body::Body;
 use axum::http::{Method, StatusCode};
+use futures_util::stream;
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
+use tests::Clock;
 use time::{Duration, OffsetDateTime};
 
 use self::browser::{Browser, LAPTOP, PASSWORD, PHONE, Page};
@@ -18,6 +23,12 @@ async fn site(db: DatabaseConnection) -> (session::Store, Router) {
     let store = open(db).await.unwrap();
     let app = app(store.clone());
     (store, app)
+}
+
+async fn site_with_clock(db: DatabaseConnection) -> (Clock, Router) {
+    let clock = Clock::new();
+    let store = open(db).await.unwrap().with_clock(clock.reader());
+    (clock, app(store))
 }
 
 async fn after_signing_up_a_user_sees_this_device(db: DatabaseConnection) {
@@ -124,8 +135,9 @@ async fn a_form_without_the_sessions_token_changes_nothing(db: DatabaseConnectio
             &phone.revoke_path(&store),
             &format!("/admin{}", phone.revoke_path(&store)),
             "/admin/users/1/revoke",
+            "/password",
         ] {
-            let body = format!("csrf={wrong}");
+            let body = format!("csrf={wrong}&new_password=battery-staple");
             let page = laptop.send(Method::POST, path, body).await;
             assert_eq!(page.status, StatusCode::FORBIDDEN, "{path} {wrong:?}");
             page.shows("This form is out of date");
@@ -263,6 +275,130 @@ async fn signing_in_gives_the_session_a_new_id(db: DatabaseConnection) {
     laptop.submit("/sign-in", "ann").await.redirects_to("/");
     assert_ne!(laptop.id(), before);
     assert!(store.find(&before).await.unwrap().is_none());
+}
+
+async fn a_user_who_chooses_to_stays_signed_in_for_30_days_after_each_visit(
+    db: DatabaseConnection,
+) {
+    let (clock, app) = site_with_clock(db).await;
+    let mut laptop = Browser::signed_up(&app, "ann").await;
+    let mut phone = Browser::new(&app, PHONE);
+    phone.sign_in_and_stay("ann").await;
+    let page = laptop.get("/").await;
+    page.shows("Safari on iPhone</h2><span class=\"badge plain\">Stays signed in</span>");
+    assert_eq!(page.body.matches("Stays signed in").count(), 1);
+
+    for _ in 0..2 {
+        clock.advance(Duration::days(29));
+        phone.get("/").await.shows("on 1 device.");
+        laptop.get("/").await.redirects_to("/sign-in");
+    }
+    clock.advance(Duration::days(31));
+    phone.get("/").await.redirects_to("/sign-in");
+}
+
+async fn the_box_to_stay_signed_in_stays_checked_when_the_form_has_errors(db: DatabaseConnection) {
+    let (_, app) = site(db).await;
+    let mut laptop = Browser::new(&app, LAPTOP);
+    laptop.get("/sign-in").await;
+    for (field, is_checked) in [("&keep_signed_in=on", true), ("", false)] {
+        let fields = format!("name=eve&password={PASSWORD}{field}");
+        let page = laptop.post("/sign-in", &fields).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(page.body.contains("checked"), is_checked, "{}", page.body);
+    }
+}
+
+async fn changing_the_password_signs_out_the_other_devices(db: DatabaseConnection) {
+    let (_, app) = site(db).await;
+    let mut laptop = Browser::signed_up(&app, "ann").await;
+    let mut bob = Browser::signed_up(&app, "bob").await;
+    let mut phone = Browser::new(&app, PHONE);
+    phone.submit("/sign-in", "ann").await.redirects_to("/");
+    phone.get("/").await;
+
+    let before = laptop.id();
+    let page = laptop.get("/password").await;
+    page.does_not_show("Current password");
+    laptop
+        .post("/password", "new_password=battery-staple")
+        .await
+        .redirects_to("/");
+    assert_ne!(laptop.id(), before);
+    let page = laptop.get("/").await;
+    page.shows("Your password is changed.");
+    page.shows("on 1 device.");
+    phone.get("/").await.redirects_to("/sign-in");
+    bob.get("/").await.shows("on 1 device.");
+
+    let page = phone.submit("/sign-in", "ann").await;
+    page.shows("The name or the password is wrong.");
+    let page = phone.submit_with("/sign-in", "ann", "battery-staple").await;
+    page.redirects_to("/");
+}
+
+async fn the_current_password_is_asked_for_unless_it_was_given_within_ten_minutes(
+    db: DatabaseConnection,
+) {
+    let (clock, app) = site_with_clock(db).await;
+    let mut laptop = Browser::signed_up(&app, "ann").await;
+    clock.advance(Duration::minutes(10));
+    let page = laptop.get("/password").await;
+    page.does_not_show("Current password");
+
+    clock.advance(Duration::minutes(1));
+    for (fields, error) in [
+        (
+            "new_password=battery-staple",
+            "Please enter your current password.",
+        ),
+        (
+            "current_password=&new_password=battery-staple",
+            "This password is wrong.",
+        ),
+        (
+            "current_password=battery-staple&new_password=battery-staple",
+            "This password is wrong.",
+        ),
+    ] {
+        let page = laptop.post("/password", fields).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{fields}");
+        page.shows(&format!("id=\"current_password-error\">{error}"));
+        page.does_not_show("battery-staple");
+        laptop.get("/password").await.shows("Current password");
+    }
+
+    // The right password counts, though the new one has to be chosen again.
+    let fields = format!("current_password={PASSWORD}&new_password=short");
+    let page = laptop.post("/password", &fields).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    page.shows("id=\"new_password-error\">A password has at least 8 characters.");
+    page.does_not_show("Current password");
+    clock.advance(Duration::minutes(10));
+    laptop
+        .post("/password", "new_password=battery-staple")
+        .await
+        .redirects_to("/");
+    // A change of the password is no proof of knowing it.
+    clock.advance(Duration::minutes(1));
+    laptop.get("/password").await.shows("Current password");
+}
+
+async fn a_device_signed_out_during_its_request_is_redirected_to_sign_in(db: DatabaseConnection) {
+    let (store, app) = site(db).await;
+    let mut laptop = Browser::signed_up(&app, "ann").await;
+    laptop.get("/").await;
+    let form = format!("csrf={}", laptop.token);
+    // The handler has the session when it waits for the form.
+    let body = Body::from_stream(stream::once(async move {
+        store.delete_all().await.unwrap();
+        Ok::<_, Infallible>(form)
+    }));
+    let page = laptop
+        .send(Method::POST, "/sessions/revoke-others", body)
+        .await;
+    page.redirects_to("/sign-in");
+    laptop.get("/").await.redirects_to("/sign-in");
 }
 
 async fn a_message_is_shown_once(db: DatabaseConnection) {
@@ -486,6 +622,11 @@ tests::on_every_database!(
     a_wrong_password_and_an_unknown_name_look_the_same,
     errors_are_shown_at_their_field_and_the_name_is_kept,
     signing_in_gives_the_session_a_new_id,
+    a_user_who_chooses_to_stays_signed_in_for_30_days_after_each_visit,
+    the_box_to_stay_signed_in_stays_checked_when_the_form_has_errors,
+    changing_the_password_signs_out_the_other_devices,
+    the_current_password_is_asked_for_unless_it_was_given_within_ten_minutes,
+    a_device_signed_out_during_its_request_is_redirected_to_sign_in,
     a_message_is_shown_once,
     reading_a_page_does_not_save_the_session,
     only_the_administrator_sees_the_overview,

@@ -58,6 +58,21 @@ pub async fn add(
     Ok(user)
 }
 
+/// Replaces the password of an account.
+pub async fn set_password_hash(
+    db: &DatabaseConnection,
+    id: i32,
+    password_hash: String,
+) -> Result<(), DbErr> {
+    let user = ActiveModel {
+        id: Set(id),
+        password_hash: Set(password_hash),
+        ..Default::default()
+    };
+    user.update(db).await?;
+    Ok(())
+}
+
 /// Returns whether there is any account.
 pub async fn has_users(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
     Ok(Entity::find().count(db).await? > 0)

@@ -78,6 +78,13 @@ impl Browser {
         self.post(path, &fields).await
     }
 
+    /// Signs a user in who chooses to stay signed in.
+    pub async fn sign_in_and_stay(&mut self, name: &str) {
+        self.get("/sign-in").await;
+        let fields = format!("name={name}&password={PASSWORD}&keep_signed_in=on");
+        self.post("/sign-in", &fields).await.redirects_to("/");
+    }
+
     pub async fn get(&mut self, path: &str) -> Page {
         let page = self.send(Method::GET, path, String::new()).await;
         if let Some((_, token)) = page.body.split_once(r#"name="csrf" value=""#) {
@@ -91,14 +98,14 @@ impl Browser {
         self.send(Method::POST, path, body).await
     }
 
-    pub async fn send(&mut self, method: Method, path: &str, body: String) -> Page {
+    pub async fn send(&mut self, method: Method, path: &str, body: impl Into<Body>) -> Page {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(COOKIE, &self.cookie)
             .header(USER_AGENT, self.user_agent)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Body::from(body))
+            .body(body.into())
             .unwrap();
         let response = self.app.clone().oneshot(request).await.unwrap();
         let headers = response.headers();

@@ -4,7 +4,7 @@
 //! tests are skipped, unless `SESSION_STORE_REQUIRE_SERVERS=1`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{Database, DatabaseConnection, EntityTrait};
 use serde_json::{Value, json};
+use tests::Clock;
 use tests::database::REQUIRE_SERVERS;
 use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -20,14 +21,14 @@ use tokio::time::{Instant, sleep};
 
 use super::browser::PASSWORD;
 use crate::app::{app, open};
-use crate::sample;
+use crate::{sample, session};
 
 #[tokio::test]
 async fn a_user_signs_out_one_device_from_another() {
     let Some(mut driver) = Driver::start().await else {
         return;
     };
-    let site = site(Duration::hours(1)).await;
+    let site = site(|store| store).await;
     let desktop = driver.browser(&site, desktop()).await;
     let phone = driver.browser(&site, phone()).await;
 
@@ -70,14 +71,17 @@ async fn reading_pages_keeps_a_user_signed_in_and_the_idle_timeout_signs_out() {
     let Some(mut driver) = Driver::start().await else {
         return;
     };
-    let site = site(IDLE_TIMEOUT).await;
+    let site = site(|store| {
+        let store = store.with_idle_timeout(IDLE_TIMEOUT);
+        store.with_touch_after(IDLE_TIMEOUT / 8)
+    });
+    let site = site.await;
     let reader = driver.browser(&site, desktop()).await;
     let absent = driver.browser(&site, phone()).await;
     reader.go("/sign-up").await;
     reader.submit("Sign up").await;
     absent.go("/sign-in").await;
     absent.submit("Sign in").await;
-    assert!(absent.has_cookie().await);
 
     let start = Instant::now();
     while start.elapsed() < IDLE_TIMEOUT * 3 {
@@ -85,17 +89,81 @@ async fn reading_pages_keeps_a_user_signed_in_and_the_idle_timeout_signs_out() {
         reader.go("/").await;
         assert_eq!(reader.heading().await, "Your sessions");
     }
-    // The idle session has expired in the table and in its browser.
     assert_eq!(reader.texts(".device h2").await, ["Chrome on Linux"]);
-    assert!(!absent.has_cookie().await);
     absent.go("/").await;
     assert_eq!(absent.heading().await, "Sign in");
 
     sleep((IDLE_TIMEOUT + Duration::SECOND).unsigned_abs()).await;
-    assert!(!reader.has_cookie().await);
     reader.go("/").await;
     assert_eq!(reader.heading().await, "Sign in");
     driver.stop([reader, absent]).await;
+}
+
+#[tokio::test]
+async fn closing_the_browser_signs_a_user_out_who_has_not_chosen_to_stay_signed_in() {
+    let Some(mut driver) = Driver::start().await else {
+        return;
+    };
+    let site = site(|store| store).await;
+    let profile = tempfile::tempdir().unwrap();
+    let open = || desktop_with_profile(profile.path());
+    let browser = driver.browser(&site, open()).await;
+    browser.go("/sign-up").await;
+    browser.submit("Sign up").await;
+    assert!(browser.texts(".badge.plain").await.is_empty());
+    browser.close().await;
+
+    let browser = driver.browser(&site, open()).await;
+    browser.go("/").await;
+    assert_eq!(browser.heading().await, "Sign in");
+    browser.check("keep_signed_in").await;
+    browser.screenshot("sign-in").await;
+    browser.submit("Sign in").await;
+    assert_eq!(browser.heading().await, "Your sessions");
+    browser.close().await;
+
+    let browser = driver.browser(&site, open()).await;
+    browser.go("/").await;
+    assert_eq!(browser.heading().await, "Your sessions");
+    let kept = browser.texts(".current .badge.plain").await;
+    assert_eq!(kept, ["Stays signed in"]);
+    driver.stop([browser]).await;
+}
+
+#[tokio::test]
+async fn changing_the_password_asks_for_it_unless_it_was_given_within_ten_minutes() {
+    let Some(mut driver) = Driver::start().await else {
+        return;
+    };
+    let clock = Clock::new();
+    let site = site(|store| store.with_clock(clock.reader())).await;
+    let browser = driver.browser(&site, desktop()).await;
+    browser.go("/sign-up").await;
+    browser.submit("Sign up").await;
+
+    browser.go("/password").await;
+    assert_eq!(browser.texts("label").await, ["New password"]);
+    browser.type_into("new_password", "battery-staple").await;
+    browser.press("Change password").await;
+    let changed = "Your password is changed. Your other devices are signed out.";
+    assert_eq!(browser.texts("[role=status]").await, [changed]);
+
+    clock.advance(Duration::minutes(11));
+    browser.go("/password").await;
+    let labels = ["Current password", "New password"];
+    assert_eq!(browser.texts("label").await, labels);
+    browser.type_into("current_password", PASSWORD).await;
+    browser.type_into("new_password", "tr0ub4dor&3").await;
+    browser.press("Change password").await;
+    assert_eq!(browser.texts(".error").await, ["This password is wrong."]);
+    browser.screenshot("password").await;
+    browser
+        .type_into("current_password", "battery-staple")
+        .await;
+    browser.type_into("new_password", "tr0ub4dor&3").await;
+    browser.press("Change password").await;
+    assert_eq!(browser.texts("[role=status]").await, [changed]);
+    driver.stop([browser]).await;
 }
 
 #[tokio::test]
@@ -103,14 +171,14 @@ async fn every_page_fits_a_phone_and_is_accessible() {
     let Some(mut driver) = Driver::start().await else {
         return;
     };
-    let site = site(Duration::hours(1)).await;
+    let site = site(|store| store).await;
     let phone = driver.browser(&site, phone()).await;
     for path in ["/sign-in", "/sign-up"] {
         phone.go(path).await;
         phone.assert_fits_and_is_accessible().await;
     }
     phone.submit("Sign up").await;
-    for path in ["/", "/admin", "/nothing-here"] {
+    for path in ["/", "/admin", "/password", "/nothing-here"] {
         phone.go(path).await;
         phone.assert_fits_and_is_accessible().await;
     }
@@ -118,13 +186,9 @@ async fn every_page_fits_a_phone_and_is_accessible() {
 }
 
 /// Starts the site on a free port, with a new database in memory, and returns its address.
-async fn site(idle_timeout: Duration) -> String {
+async fn site(configure: impl FnOnce(session::Store) -> session::Store) -> String {
     let db = Database::connect("sqlite::memory:").await.unwrap();
-    let store = open(db)
-        .await
-        .unwrap()
-        .with_idle_timeout(idle_timeout)
-        .with_touch_after(idle_timeout / 8);
+    let store = configure(open(db).await.unwrap());
     sample_the_last_half_hour(store.db()).await;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
         .await
@@ -160,6 +224,14 @@ fn desktop() -> Value {
     })
 }
 
+/// A desktop browser that finds there what it has stored before.
+fn desktop_with_profile(folder: &Path) -> Value {
+    let mut options = desktop();
+    let folder = format!("--user-data-dir={}", folder.display());
+    options["args"].as_array_mut().unwrap().push(folder.into());
+    options
+}
+
 fn phone() -> Value {
     json!({
         "args": [],
@@ -171,7 +243,7 @@ fn phone() -> Value {
     })
 }
 
-/// Chromium's driver, which gives each browser a new profile.
+/// Chromium's driver, which gives each browser a new profile, unless its options have one.
 struct Driver {
     process: Child,
     address: String,
@@ -233,7 +305,7 @@ impl Driver {
 
     async fn stop<const N: usize>(mut self, browsers: [Browser; N]) {
         for browser in browsers {
-            browser.client.close().await.unwrap();
+            browser.close().await;
         }
         self.process.kill().await.unwrap();
     }
@@ -245,6 +317,10 @@ struct Browser {
 }
 
 impl Browser {
+    async fn close(self) {
+        self.client.close().await.unwrap();
+    }
+
     async fn go(&self, path: &str) {
         let url = format!("{}{path}", self.site);
         self.client.goto(&url).await.unwrap();
@@ -253,10 +329,21 @@ impl Browser {
     /// Fills in the form and presses the button with this name.
     async fn submit(&self, button: &str) {
         for (id, text) in [("name", "Ann"), ("password", PASSWORD)] {
-            let field = self.client.find(Locator::Id(id)).await.unwrap();
-            field.send_keys(text).await.unwrap();
+            self.type_into(id, text).await;
         }
         self.press(button).await;
+    }
+
+    async fn type_into(&self, id: &str, text: &str) {
+        let field = self.client.find(Locator::Id(id)).await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Checks the box with this name, by a click on its label.
+    async fn check(&self, name: &str) {
+        let path = format!("//label[input[@name='{name}']]");
+        let label = self.client.find(Locator::XPath(&path)).await.unwrap();
+        label.click().await.unwrap();
     }
 
     async fn press(&self, button: &str) {
@@ -281,10 +368,6 @@ impl Browser {
             texts.push(element.text().await.unwrap());
         }
         texts
-    }
-
-    async fn has_cookie(&self) -> bool {
-        !self.client.get_all_cookies().await.unwrap().is_empty()
     }
 
     /// Asserts that the page does not scroll sideways, that buttons are large enough for a thumb, that
