@@ -127,7 +127,7 @@ impl Form {
                             aria-describedby="keep-hint";
                         "Keep me signed in"
                     }
-                    p.hint id="keep-hint" { "Not on a computer that others use, too." }
+                    p.hint id="keep-hint" { "Not on a shared device." }
                     button { (self.title) }
                 }
                 p.alternative { (question) " " a href=(href) { (link) } }

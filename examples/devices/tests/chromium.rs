@@ -37,6 +37,7 @@ async fn a_user_signs_out_one_device_from_another() {
     desktop.submit("Sign up").await;
     phone.go("/").await;
     assert_eq!(phone.heading().await, "Sign in");
+    phone.check("keep_signed_in").await;
     phone.submit("Sign in").await;
     assert_eq!(phone.heading().await, "Your sessions");
 
@@ -141,6 +142,7 @@ async fn changing_the_password_asks_for_it_unless_it_was_given_within_ten_minute
     browser.go("/sign-up").await;
     browser.submit("Sign up").await;
 
+    clock.advance(Duration::minutes(9));
     browser.go("/password").await;
     assert_eq!(browser.texts("label").await, ["New password"]);
     browser.type_into("new_password", "battery-staple").await;
