@@ -22,6 +22,9 @@ use crate::{password, session, user};
 /// In bytes. Longer than any browser's user agent.
 const MAX_USER_AGENT_LENGTH: usize = 512;
 
+/// On how many devices a user can be signed in. One more signs out the oldest.
+pub const MAX_DEVICES: u64 = 5;
+
 /// How long a user who chooses to stay signed in may be away.
 const KEEP_SIGNED_IN: Expiry = Expiry::OnInactivity(Duration::days(30));
 
@@ -145,6 +148,12 @@ async fn sign_in_user(
     session.set_expiry(keep_signed_in.then_some(KEEP_SIGNED_IN));
     // Prevents session fixation: an id from before signing in is not valid after it.
     store.set_authenticated(session).await?;
+    session.save().await?;
+    let id = session.id().ok_or(AppError::NotSignedIn)?;
+    let users_sessions = session::Column::UserId.eq(user.id);
+    store
+        .revoke_all_but_newest(users_sessions, MAX_DEVICES, &id)
+        .await?;
     Ok(Redirect::to("/").into_response())
 }
 

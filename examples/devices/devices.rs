@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QueryOrder};
 use time::OffsetDateTime;
 
-use crate::account::sign_out_this_device;
+use crate::account::{MAX_DEVICES, sign_out_this_device};
 use crate::ago::ago;
 use crate::csrf::{self, CsrfForm, Token};
 use crate::device::Device;
@@ -30,6 +30,7 @@ pub async fn list(
     rows.sort_by_key(|row| current_sid.as_ref() != Some(&row.sid));
     let token = csrf::token(&session).await?;
     let now = OffsetDateTime::now_utc();
+    let is_full = rows.len() as u64 >= MAX_DEVICES;
     let main = html! {
         div.top {
             div {
@@ -50,6 +51,9 @@ pub async fn list(
             @for row in &rows {
                 (card(row, current_sid.as_ref() == Some(&row.sid), &token, now))
             }
+        }
+        @if is_full {
+            p.note { "If you sign in on another device, the one that signed in first is signed out." }
         }
         p.note {
             "Is there a device that is not yours? Sign it out and "

@@ -309,6 +309,28 @@ async fn the_box_to_stay_signed_in_stays_checked_when_the_form_has_errors(db: Da
     }
 }
 
+async fn a_sixth_device_signs_out_the_oldest(db: DatabaseConnection) {
+    let (clock, app) = site_with_clock(db).await;
+    let mut bob = Browser::signed_up(&app, "bob").await;
+    let mut laptop = Browser::signed_up(&app, "ann").await;
+    let mut phones = Vec::new();
+    for number in 2..=6 {
+        // The oldest is the one that signed in first, however recently it was used.
+        clock.advance(Duration::minutes(5));
+        laptop.get("/").await.shows("Your sessions");
+        let mut phone = Browser::new(&app, PHONE);
+        phone.submit("/sign-in", "ann").await.redirects_to("/");
+        let page = phone.get("/").await;
+        page.shows(&format!("on {} devices.", number.min(5)));
+        phones.push(phone);
+    }
+    laptop.get("/").await.redirects_to("/sign-in");
+    for phone in &mut phones {
+        phone.get("/").await.shows("on 5 devices.");
+    }
+    bob.get("/").await.shows("on 1 device.");
+}
+
 async fn changing_the_password_signs_out_the_other_devices(db: DatabaseConnection) {
     let (_, app) = site(db).await;
     let mut laptop = Browser::signed_up(&app, "ann").await;
@@ -624,6 +646,7 @@ tests::on_every_database!(
     signing_in_gives_the_session_a_new_id,
     a_user_who_chooses_to_stays_signed_in_for_30_days_after_each_visit,
     the_box_to_stay_signed_in_stays_checked_when_the_form_has_errors,
+    a_sixth_device_signs_out_the_oldest,
     changing_the_password_signs_out_the_other_devices,
     the_current_password_is_asked_for_unless_it_was_given_within_ten_minutes,
     a_device_signed_out_during_its_request_is_redirected_to_sign_in,

@@ -132,6 +132,33 @@ async fn closing_the_browser_signs_a_user_out_who_has_not_chosen_to_stay_signed_
 }
 
 #[tokio::test]
+async fn a_sixth_device_signs_out_the_oldest() {
+    let Some(mut driver) = Driver::start().await else {
+        return;
+    };
+    let site = site(|store| store).await;
+    let oldest = driver.browser(&site, desktop()).await;
+    oldest.go("/sign-up").await;
+    oldest.submit("Sign up").await;
+    let mut others = Vec::new();
+    for _ in 2..=6 {
+        let other = driver.browser(&site, phone()).await;
+        other.go("/sign-in").await;
+        other.submit("Sign in").await;
+        others.push(other);
+    }
+
+    oldest.go("/").await;
+    assert_eq!(oldest.heading().await, "Sign in");
+    for other in &others {
+        other.go("/").await;
+        assert_eq!(other.texts(".device").await.len(), 5);
+    }
+    others[4].screenshot("five").await;
+    driver.stop(others.into_iter().chain([oldest])).await;
+}
+
+#[tokio::test]
 async fn changing_the_password_asks_for_it_unless_it_was_given_within_ten_minutes() {
     let Some(mut driver) = Driver::start().await else {
         return;
@@ -305,7 +332,7 @@ impl Driver {
         }
     }
 
-    async fn stop<const N: usize>(mut self, browsers: [Browser; N]) {
+    async fn stop(mut self, browsers: impl IntoIterator<Item = Browser>) {
         for browser in browsers {
             browser.close().await;
         }
