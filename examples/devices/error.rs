@@ -27,7 +27,12 @@ pub enum AppError {
 
 impl<E: Error + Send + Sync + 'static> From<E> for AppError {
     fn from(error: E) -> Self {
-        Self::Internal(error.into())
+        let error: AnyError = error.into();
+        match error.downcast_ref() {
+            // Another device has signed this one out while the request ran.
+            Some(session_store::Error::NotFound) => Self::NotSignedIn,
+            _ => Self::Internal(error),
+        }
     }
 }
 

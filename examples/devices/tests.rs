@@ -14,6 +14,7 @@ use futures_util::stream;
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use tests::Clock;
 use time::{Duration, OffsetDateTime};
+use tokio::task::JoinSet;
 
 use self::browser::{Browser, LAPTOP, PASSWORD, PHONE, Page};
 use crate::app::{app, open};
@@ -329,6 +330,28 @@ async fn a_sixth_device_signs_out_the_oldest(db: DatabaseConnection) {
         phone.get("/").await.shows("on 5 devices.");
     }
     bob.get("/").await.shows("on 1 device.");
+}
+
+async fn sign_ins_at_the_same_time_leave_five_devices(db: DatabaseConnection) {
+    let (_, app) = site(db).await;
+    Browser::signed_up(&app, "ann").await;
+    let mut sign_ins = JoinSet::new();
+    for _ in 0..12 {
+        let mut phone = Browser::new(&app, PHONE);
+        phone.get("/sign-in").await;
+        let fields = format!("name=ann&password={PASSWORD}");
+        sign_ins.spawn(async move { (phone.post("/sign-in", &fields).await, phone) });
+    }
+    let mut devices = 0;
+    for (page, mut phone) in sign_ins.join_all().await {
+        assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.body);
+        let page = phone.get("/").await;
+        if page.status == StatusCode::OK {
+            page.shows("on 5 devices.");
+            devices += 1;
+        }
+    }
+    assert_eq!(devices, 5);
 }
 
 async fn changing_the_password_signs_out_the_other_devices(db: DatabaseConnection) {
@@ -647,6 +670,7 @@ tests::on_every_database!(
     a_user_who_chooses_to_stays_signed_in_for_30_days_after_each_visit,
     the_box_to_stay_signed_in_stays_checked_when_the_form_has_errors,
     a_sixth_device_signs_out_the_oldest,
+    sign_ins_at_the_same_time_leave_five_devices,
     changing_the_password_signs_out_the_other_devices,
     the_current_password_is_asked_for_unless_it_was_given_within_ten_minutes,
     a_device_signed_out_during_its_request_is_redirected_to_sign_in,
