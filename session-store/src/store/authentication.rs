@@ -11,9 +11,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Notes that the visitor was authenticated now. Call it at sign-in, and when a user who is signed in has
     /// given the password again.
     ///
-    /// The session gets a new id, as from `Session::cycle_id`, and keeps its data. Under an [absolute
-    /// timeout](Self::with_absolute_timeout), it begins a new age: `created_at` becomes the time of the
-    /// authentication. All of this takes effect with the save at the end of the request, in one statement.
+    /// The session gets a new id, as from `Session::cycle_id`, and keeps its data. Its age begins anew for the
+    /// [absolute timeout](Self::with_absolute_timeout): `created_at` becomes the time of the authentication.
+    /// All of this takes effect with the save at the end of the request, in one statement.
     ///
     /// A column with `#[session(authenticated_at)]` holds the time. `Session::clear` and `Session::flush`
     /// remove it. To note an authentication that the visitor then has to repeat, such as the first of two

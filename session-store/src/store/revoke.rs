@@ -29,7 +29,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Errors
     ///
     /// Returns [`Error::Disconnected`](crate::Error::Disconnected),
-    /// [`Error::MissingTable`](crate::Error::MissingTable) or
+    /// [`Error::MissingTable`](crate::Error::MissingTable),
+    /// [`Error::Unreachable`](crate::Error::Unreachable) or
     /// [`Error::Database`](crate::Error::Database).
     ///
     /// # Examples
@@ -54,7 +55,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Errors
     ///
     /// Returns [`Error::Disconnected`](crate::Error::Disconnected),
-    /// [`Error::MissingTable`](crate::Error::MissingTable) or
+    /// [`Error::MissingTable`](crate::Error::MissingTable),
+    /// [`Error::Unreachable`](crate::Error::Unreachable) or
     /// [`Error::Database`](crate::Error::Database).
     pub async fn revoke_others(
         &self,
@@ -73,8 +75,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// `keep` is always among those that remain, however old it is: zero is taken as one. The newest
     /// others are the active sessions with the latest `created_at`. One whose `created_at` is NULL is the
-    /// oldest. `cycle_id` does not change `created_at`, so a session is as old as its first request, not
-    /// as its sign-in.
+    /// oldest. [`set_authenticated`](Self::set_authenticated) sets `created_at`, so a session is as old as
+    /// its last sign-in. `cycle_id` does not change it.
     ///
     /// Save the session first. The sessions are deleted by one statement, which deletes nothing if `keep`
     /// has ended. So of two sign-ins at the same time, one may end the other, but they never end each
@@ -84,8 +86,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// Returns [`Error::NotFound`] if `keep` is not an active session that matches the condition: it was
     /// not saved with these columns, has expired, or has been ended by another sign-in of the user.
-    /// Nothing is deleted then. Also returns [`Error::Disconnected`], [`Error::MissingTable`] or
-    /// [`Error::Database`].
+    /// Nothing is deleted then. Also returns [`Error::Disconnected`], [`Error::MissingTable`],
+    /// [`Error::Unreachable`] or [`Error::Database`].
     ///
     /// # Examples
     ///
@@ -97,6 +99,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # ) -> Result<(), Box<dyn std::error::Error>> {
     /// use sea_orm::ColumnTrait;
     ///
+    /// store.set_authenticated(&session).await?;
     /// session.insert("user_id", 7).await?;
     /// session.save().await?;
     /// let id = session.id().ok_or("a saved session has an id")?;
@@ -171,7 +174,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Errors
     ///
     /// Returns [`Error::Disconnected`](crate::Error::Disconnected),
-    /// [`Error::MissingTable`](crate::Error::MissingTable) or
+    /// [`Error::MissingTable`](crate::Error::MissingTable),
+    /// [`Error::Unreachable`](crate::Error::Unreachable) or
     /// [`Error::Database`](crate::Error::Database).
     pub async fn delete_all(&self) -> Result<u64> {
         let delete = M::Entity::delete_many().into_query();

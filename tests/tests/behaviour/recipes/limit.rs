@@ -9,7 +9,7 @@ pub async fn sign_in(
     user_id: i32,
     limit: u64,
 ) -> Result<(), BoxError> {
-    session.cycle_id().await?;
+    store.set_authenticated(session).await?;
     session.insert("user_id", user_id).await?;
     session.save().await?;
     let id = session.id().ok_or("a saved session has an id")?;
