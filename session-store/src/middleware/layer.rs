@@ -149,7 +149,7 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
     /// not chosen with `Session::set_expiry`. The default is `true` if the store has an [idle
     /// timeout](SeaOrmStore::with_idle_timeout), and `false` if not.
     ///
-    /// NIST recommends cookies that end with the browser ([SP 800-63B-4, section 5.1.1][nist]). Then [let
+    /// NIST recommends cookies that end with the browser ([SP 800-63B-4, section 5.1][nist]). Then [let
     /// the visitor choose](crate::guide::recipes#keep-me-signed-in) to stay signed in.
     ///
     /// [nist]: https://pages.nist.gov/800-63-4/sp800-63b.html
