@@ -1,12 +1,16 @@
 //! The recipes of `session-store/docs/recipes.md`, over HTTP.
 
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{BoxError, Router};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{Request, StatusCode};
+use axum::routing::{get, post};
+use axum::{BoxError, Router, middleware};
 use sea_orm::DatabaseConnection;
-use tests::{Clock, Visitor, entity, on_every_database, session_routes, store, without_timeouts};
+use session_store::{SeaOrmStore, SessionModel};
+use tests::{Clock, Visitor, entity, on_every_database, row_count, send, session_routes, store};
 use time::Duration;
+use tower::ServiceExt;
 use tower_sessions::Session;
 
 on_every_database!(
@@ -14,6 +18,15 @@ on_every_database!(
     a_sign_in_beyond_the_limit_ends_the_oldest_sessions,
     concurrent_sign_ins_reach_the_limit_and_never_exceed_it,
     a_password_change_signs_out_all_other_sessions,
+    a_password_change_is_an_authentication,
+    a_session_that_is_kept_signed_in_lasts_thirty_days_after_its_last_use,
+    a_session_that_is_not_kept_ends_with_the_browser_or_after_half_an_hour,
+    the_last_sign_in_says_whether_a_session_is_kept,
+    a_sensitive_page_asks_for_a_password_older_than_ten_minutes,
+    a_back_channel_logout_by_sid_ends_one_session,
+    a_back_channel_logout_by_sub_ends_all_sessions_of_the_user,
+    an_invalid_back_channel_logout_ends_nothing,
+    a_running_request_does_not_bring_back_a_session_after_a_back_channel_logout,
     a_listed_session_can_be_ended_only_by_its_user,
     operators_see_the_number_of_sessions_per_user,
     only_a_signed_in_visitor_is_a_user,
@@ -33,12 +46,18 @@ entity!(session {
     pub last_seen: TimeDateTimeWithTimeZone,
 });
 
+/// What recipes get from the rest of an application.
+mod of_the_guide {
+    pub use super::session;
+}
+
 /// Includes the code of recipes as the guide has it.
 macro_rules! recipes {
     ($($name:ident)*) => {
         $(mod $name {
+            // By a glob, so a recipe may have an entity of its own.
             #[allow(unused_imports)]
-            use super::session;
+            use super::of_the_guide::*;
             include!(concat!("recipes/", stringify!($name), ".rs"));
         })*
 
@@ -57,7 +76,10 @@ macro_rules! recipes {
     };
 }
 
-recipes!(limit password_change revoke_one overview user flash csrf shutdown);
+recipes!(
+    keep_signed_in sudo limit password_change revoke_one back_channel overview user flash csrf
+    shutdown
+);
 
 use session::Store;
 
@@ -89,7 +111,18 @@ async fn sign_in_limited(store: &Store, session: &Session, user_id: i32) -> Resu
     limit::sign_in(store, session, user_id, LIMIT as u64).await
 }
 
+async fn sign_in_and_keep(
+    State(store): State<Store>,
+    session: Session,
+    Path((user_id, keep)): Path<(i32, bool)>,
+) {
+    keep_signed_in::sign_in(&store, &session, user_id, keep)
+        .await
+        .unwrap();
+}
+
 fn site(store: &Store) -> Router {
+    let sudo = middleware::from_fn_with_state(store.clone(), sudo::require_recent_password);
     session_routes()
         .route("/sign-in/{user}", get(sign_in))
         .route("/sign-in-alone/{user}", handler!(sign_in_alone))
@@ -97,6 +130,14 @@ fn site(store: &Store) -> Router {
         .route(
             "/password-changed/{user}",
             handler!(password_change::password_changed),
+        )
+        .route("/sign-in/{user}/{keep}", get(sign_in_and_keep))
+        .route("/sensitive", get(async || "done").route_layer(sudo))
+        .route(
+            "/confirm-password",
+            get(async |State(store): State<Store>, session: Session| {
+                store.set_authenticated(&session).await.unwrap();
+            }),
         )
         .route(
             "/me",
@@ -221,6 +262,99 @@ async fn a_password_change_signs_out_all_other_sessions(db: DatabaseConnection) 
     assert_eq!(store.count().await.unwrap(), 1);
 }
 
+async fn a_password_change_is_an_authentication(db: DatabaseConnection) {
+    let (_, clock, site) = store_and_site(db).await;
+    let mut visitor = visitors(&site, &clock, "/sign-in/7", 1).await.remove(0);
+    let asked = visitor.get("/sensitive").await;
+    assert_eq!(asked.status, StatusCode::SEE_OTHER);
+    visitor.ok("/password-changed/7").await;
+    assert_eq!(visitor.ok("/sensitive").await, "done");
+}
+
+/// The application of "Keep me signed in".
+async fn site_that_keeps(db: DatabaseConnection) -> (Store, Clock, Router) {
+    let (store, clock) = store::<session::Model>(db).await;
+    let store = store.with_idle_timeout(Duration::minutes(30));
+    let site = session_routes()
+        .route("/sign-in/{user}/{keep}", get(sign_in_and_keep))
+        .layer(store.layer().with_persistent_cookie(false))
+        .with_state(store.clone());
+    (store, clock, site)
+}
+
+async fn a_session_that_is_kept_signed_in_lasts_thirty_days_after_its_last_use(
+    db: DatabaseConnection,
+) {
+    let (_, clock, site) = site_that_keeps(db).await;
+    let mut visitor = Visitor::new(&site);
+    let set_cookie = visitor.get("/sign-in/7/true").await.set_cookie.unwrap();
+    assert!(set_cookie.contains("Max-Age=2592000"), "{set_cookie}");
+    clock.advance(Duration::hours(2));
+    let slid = visitor.get("/get/user_id").await;
+    let set_cookie = slid.set_cookie.unwrap();
+    assert!(set_cookie.contains("Max-Age=2592000"), "{set_cookie}");
+    assert_eq!(slid.body, "7");
+    for _ in 0..2 {
+        clock.advance(Duration::days(29));
+        assert_eq!(visitor.ok("/get/user_id").await, "7");
+    }
+    clock.advance(Duration::days(31));
+    assert_eq!(visitor.ok("/get/user_id").await, "nothing");
+}
+
+async fn a_session_that_is_not_kept_ends_with_the_browser_or_after_half_an_hour(
+    db: DatabaseConnection,
+) {
+    let (_, clock, site) = site_that_keeps(db).await;
+    let mut visitor = Visitor::new(&site);
+    let signed_in = visitor.get("/sign-in/7/false").await;
+    let set_cookie = signed_in.set_cookie.unwrap();
+    assert!(!set_cookie.contains("Max-Age"), "{set_cookie}");
+    assert!(!set_cookie.contains("Expires"), "{set_cookie}");
+    for _ in 0..2 {
+        clock.advance(Duration::minutes(20));
+        let read = visitor.get("/get/user_id").await;
+        assert_eq!(read.body, "7");
+        assert!(!read.set_cookie.is_some_and(|set| set.contains("Max-Age")));
+    }
+    clock.advance(Duration::minutes(31));
+    assert_eq!(visitor.ok("/get/user_id").await, "nothing");
+}
+
+async fn the_last_sign_in_says_whether_a_session_is_kept(db: DatabaseConnection) {
+    let (_, clock, site) = site_that_keeps(db).await;
+    let mut visitor = Visitor::new(&site);
+    visitor.ok("/sign-in/7/true").await;
+    visitor.ok("/sign-in/7/false").await;
+    clock.advance(Duration::minutes(31));
+    assert_eq!(visitor.ok("/get/user_id").await, "nothing");
+}
+
+async fn a_sensitive_page_asks_for_a_password_older_than_ten_minutes(db: DatabaseConnection) {
+    let (_, clock, site) = store_and_site(db).await;
+    let mut stranger = Visitor::new(&site);
+    let refused = stranger.get("/sensitive").await;
+    assert_eq!(refused.status, StatusCode::SEE_OTHER);
+
+    let mut visitor = Visitor::new(&site);
+    visitor.ok("/sign-in/7/true").await;
+    clock.advance(Duration::minutes(10));
+    assert_eq!(visitor.ok("/sensitive").await, "done");
+    clock.advance(Duration::SECOND);
+    let refused = visitor.get("/sensitive").await;
+    assert_eq!(refused.status, StatusCode::SEE_OTHER);
+    assert_eq!(refused.body, "");
+
+    let before = visitor.id();
+    visitor.ok("/confirm-password").await;
+    assert_ne!(visitor.id(), before);
+    assert_eq!(visitor.ok("/sensitive").await, "done");
+    assert_eq!(visitor.ok("/me").await, "7");
+    visitor.ok("/flush").await;
+    let refused = visitor.get("/sensitive").await;
+    assert_eq!(refused.status, StatusCode::SEE_OTHER);
+}
+
 async fn a_listed_session_can_be_ended_only_by_its_user(db: DatabaseConnection) {
     let (store, clock, site) = store_and_site(db).await;
     let mut visitors = visitors(&site, &clock, "/sign-in/7", 2).await;
@@ -229,6 +363,129 @@ async fn a_listed_session_can_be_ended_only_by_its_user(db: DatabaseConnection) 
     assert!(revoke_one::revoke_one(&store, 7, &sid).await.unwrap());
     assert!(!revoke_one::revoke_one(&store, 7, &sid).await.unwrap());
     assert_eq!(users(&mut visitors).await, ["nothing", "7"]);
+}
+
+/// A provider's token says `valid`, a sid, and a sub. What is empty is not in the token.
+async fn verify(token: String) -> Option<back_channel::LogoutClaims> {
+    let claims = token.strip_prefix("valid.")?;
+    let (sid, sub) = claims.split_once('.')?;
+    let claim = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Some(back_channel::LogoutClaims {
+        sid: claim(sid),
+        sub: claim(sub),
+    })
+}
+
+/// An application whose users sign in at a provider: `/callback/{sid}/{sub}`.
+fn oidc_site<M: SessionModel>(
+    store: &SeaOrmStore<M>,
+    back_channel: axum::routing::MethodRouter,
+) -> Router {
+    let callback = async |session: Session, Path((sid, sub)): Path<(String, String)>| {
+        session.insert("oidc_sid", sid).await.unwrap();
+        session.insert("oidc_sub", sub).await.unwrap();
+    };
+    session_routes()
+        .route("/callback/{sid}/{sub}", get(callback))
+        .layer(store.layer())
+        .route("/back-channel-logout", back_channel)
+}
+
+/// Posts a logout token. Returns the status.
+async fn log_out(site: &Router, body: &str) -> StatusCode {
+    let request = Request::post("/back-channel-logout")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    let response = site.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+    response.status()
+}
+
+/// Defines the store and the application of the recipe, and three sessions: two of the user 7.
+macro_rules! oidc {
+    ($db:ident, $store:ident, $site:ident, $visitors:ident) => {
+        let ($store, _) = store::<back_channel::session::Model>($db).await;
+        let of_route = $store.clone();
+        let logout = post(async move |request| {
+            back_channel::back_channel_logout(&of_route, verify, request).await
+        });
+        let $site = oidc_site(&$store, logout);
+        let mut $visitors = vec![Visitor::new(&$site); 3];
+        for (visitor, path) in $visitors.iter_mut().zip(["a/7", "b/7", "c/8"]) {
+            visitor.ok(&format!("/callback/{path}")).await;
+        }
+    };
+}
+
+async fn subs(visitors: &mut [Visitor]) -> Vec<String> {
+    let mut subs = Vec::new();
+    for visitor in visitors {
+        subs.push(visitor.ok("/get/oidc_sub").await);
+    }
+    subs
+}
+
+async fn a_back_channel_logout_by_sid_ends_one_session(db: DatabaseConnection) {
+    oidc!(db, _store, site, visitors);
+    assert_eq!(
+        log_out(&site, "logout_token=valid.a.7").await,
+        StatusCode::OK
+    );
+    assert_eq!(subs(&mut visitors).await, ["nothing", "7", "8"]);
+    // It was signed out already.
+    assert_eq!(
+        log_out(&site, "logout_token=valid.a.").await,
+        StatusCode::OK
+    );
+    assert_eq!(subs(&mut visitors).await, ["nothing", "7", "8"]);
+}
+
+async fn a_back_channel_logout_by_sub_ends_all_sessions_of_the_user(db: DatabaseConnection) {
+    oidc!(db, _store, site, visitors);
+    assert_eq!(
+        log_out(&site, "logout_token=valid..7").await,
+        StatusCode::OK
+    );
+    assert_eq!(subs(&mut visitors).await, ["nothing", "nothing", "8"]);
+}
+
+async fn an_invalid_back_channel_logout_ends_nothing(db: DatabaseConnection) {
+    oidc!(db, _store, site, visitors);
+    for body in [
+        "logout_token=forged.a.7",
+        "logout_token=valid..",
+        "token=valid.a.7",
+        "",
+    ] {
+        let status = log_out(&site, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+    }
+    assert_eq!(subs(&mut visitors).await, ["7", "7", "8"]);
+}
+
+async fn a_running_request_does_not_bring_back_a_session_after_a_back_channel_logout(
+    db: DatabaseConnection,
+) {
+    oidc!(db, store, site, visitors);
+    for body in ["logout_token=valid.a.7", "logout_token=valid..7"] {
+        let id = visitors.remove(0).id();
+        let site = site.clone();
+        let answer = send(store.layer(), Some(id), move |session: Session| {
+            let site = site.clone();
+            async move {
+                session.insert("visits", 1).await.unwrap();
+                session.cycle_id().await.unwrap();
+                assert_eq!(log_out(&site, body).await, StatusCode::OK);
+                false
+            }
+        });
+        let answer = answer.await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(answer.set_cookie, Some(None));
+    }
+    assert_eq!(subs(&mut visitors).await, ["8"]);
+    assert_eq!(row_count(&store).await, 1);
 }
 
 async fn operators_see_the_number_of_sessions_per_user(db: DatabaseConnection) {
@@ -265,16 +522,13 @@ async fn a_flash_message_is_shown_once(db: DatabaseConnection) {
 }
 
 async fn a_page_without_a_flash_message_saves_nothing(db: DatabaseConnection) {
-    let (store, clock, site) = store_and_site(db).await;
     // A save would move `last_seen`, and without an idle timeout a load does not.
-    let store = without_timeouts(&store, &clock);
-    let site_without_touch = self::site(&store);
-    let mut visitor = Visitor::new(&site);
+    let (store, clock) = store::<session::Model>(db).await;
+    let mut visitor = Visitor::new(&site(&store));
     visitor.ok("/sign-in/7").await;
     let id = visitor.id();
     let before = store.find(&id).await.unwrap();
     clock.advance(Duration::HOUR);
-    let mut visitor = Visitor::with_cookie(&site_without_touch, &id.to_string());
     assert_eq!(visitor.ok("/flash").await, "nothing");
     assert_eq!(store.find(&id).await.unwrap(), before);
 }

@@ -8,7 +8,7 @@ pub async fn password_changed(
     session: &Session,
     user_id: i32,
 ) -> Result<(), BoxError> {
-    session.cycle_id().await?;
+    store.set_authenticated(session).await?;
     session.save().await?;
     let id = session.id().ok_or("a saved session has an id")?;
     let of_user = session::Column::UserId.eq(user_id);
