@@ -37,6 +37,10 @@ pub mod recipes {}
 pub mod security {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/compliance.md")]
+pub mod compliance {}
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[cfg_attr(feature = "tower-sessions-0_14", doc = include_str!("../docs/axum_login.md"))]
 #[cfg_attr(
     not(feature = "tower-sessions-0_14"),
