@@ -211,7 +211,7 @@ async fn login(
         .map_err(internal)?
         .ok_or(StatusCode::UNAUTHORIZED)?;
     // Prevents session fixation: an id from before signing in is not valid after it.
-    session.cycle_id().await.map_err(internal)?;
+    store.set_authenticated(&session).await.map_err(internal)?;
     session.insert("user_id", user.id).await.map_err(internal)?;
     let user_agent = headers.get(USER_AGENT).and_then(|name| name.to_str().ok());
     session
