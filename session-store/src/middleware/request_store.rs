@@ -33,6 +33,12 @@ pub(super) struct RequestStore<M: SessionModel> {
     state: Arc<Mutex<State>>,
 }
 
+/// What a handler has passed to `Session::set_expiry`.
+enum Chosen {
+    Own(Expiry),
+    OfTheStore,
+}
+
 /// The expiry of a request's `Session` until the handler sets another. It says how long the session
 /// lasts. The nanosecond tells it from one that the handler has set.
 fn unset_expiry(lifetime: Duration) -> Expiry {
@@ -55,6 +61,7 @@ impl<M: SessionModel> RequestStore<M> {
         let mut state = self.state();
         state.row = id.map_or(Row::Absent, Row::Unread);
         state.session = Some(session.clone());
+        state.known_expiry = Some(expiry);
         drop(state);
         session
     }
@@ -87,6 +94,18 @@ impl<M: SessionModel> RequestStore<M> {
         })
     }
 
+    /// Returns the expiry that the handler has chosen with `Session::set_expiry` since the last save.
+    fn chosen_expiry(&self) -> Option<Chosen> {
+        let state = self.state();
+        // After the response, there is no way to know.
+        let expiry = state.session.as_ref()?.expiry();
+        let unset = unset_expiry(self.store.expiry().lifetime());
+        (expiry != state.known_expiry).then(|| match expiry.filter(|expiry| *expiry != unset) {
+            Some(expiry) => Chosen::Own(expiry),
+            None => Chosen::OfTheStore,
+        })
+    }
+
     /// Returns the data as the row has them: with the expiry that the request has chosen for the session, or
     /// that it had before.
     fn with_expiry<'a>(&self, data: &'a Data, before: Option<Value>) -> Result<Cow<'a, Data>> {
@@ -95,15 +114,10 @@ impl<M: SessionModel> RequestStore<M> {
             let problem = format!("the key `{}` belongs to the store", store_keys::EXPIRY);
             return Err(error(problem.into()));
         }
-        let session = self.state().session.clone();
-        let chosen = session.map(|session| session.expiry());
-        let unset = unset_expiry(self.store.expiry().lifetime());
-        let expiry = match chosen {
-            Some(Some(chosen)) if chosen != unset => {
-                Some(store_keys::encode_expiry(chosen).map_err(error)?)
-            }
-            Some(None) => None,
-            Some(Some(_)) | None => before,
+        let expiry = match self.chosen_expiry() {
+            Some(Chosen::Own(expiry)) => Some(store_keys::encode_expiry(expiry).map_err(error)?),
+            Some(Chosen::OfTheStore) => None,
+            None => before,
         };
         Ok(match expiry {
             Some(expiry) => {
@@ -119,7 +133,8 @@ impl<M: SessionModel> RequestStore<M> {
         &self,
         id: Id,
         expiry: Option<Expiry>,
-        lifetime: Duration,
+        expires_at: OffsetDateTime,
+        now: OffsetDateTime,
     ) -> NewCookie {
         let is_persistent = match expiry {
             Some(Expiry::OnInactivity(_) | Expiry::AtDateTime(_)) => true,
@@ -128,7 +143,8 @@ impl<M: SessionModel> RequestStore<M> {
         };
         NewCookie {
             id,
-            max_age: is_persistent.then_some(lifetime),
+            max_age: is_persistent.then_some(expires_at - now),
+            expires_at,
         }
     }
 
@@ -148,8 +164,9 @@ impl<M: SessionModel> RequestStore<M> {
         let Some(mut loaded) = loaded else {
             return Ok(None);
         };
-        if let Some(lifetime) = loaded.slid_by {
-            state.new_cookie = Some(self.new_cookie(*id, loaded.expiry, lifetime));
+        if let Some(now) = loaded.slid_at {
+            let cookie = self.new_cookie(*id, loaded.expiry, loaded.expires_at, now);
+            state.new_cookie = Some(cookie);
         }
         loaded.data.remove(store_keys::EXPIRY);
         Ok(Some(loaded))
@@ -196,9 +213,8 @@ impl<M: SessionModel> RequestStore<M> {
             .store
             .insert(&mut record.id, &data, expires_at, now)
             .await?;
-        let mut state = self.state();
-        state.row = Row::Loaded(Snapshot::of_inserted::<M>(record.id, &data, now));
-        state.new_cookie = Some(self.new_cookie(record.id, expiry, expires_at - now));
+        let snapshot = Snapshot::of_inserted::<M>(record.id, &data, now);
+        self.saved(snapshot, expiry, expires_at, now);
         Ok(expires_at)
     }
 
@@ -227,10 +243,8 @@ impl<M: SessionModel> RequestStore<M> {
                 .store
                 .update(&snapshot.id, &session, snapshot.version());
             if update.await? {
-                let saved = snapshot.saved(record.id, &mine, merged);
-                let mut state = self.state();
-                state.row = Row::Loaded(saved);
-                state.new_cookie = Some(self.new_cookie(record.id, expiry, expires_at - now));
+                let snapshot = snapshot.saved(record.id, &mine, merged);
+                self.saved(snapshot, expiry, expires_at, now);
                 return Ok(expires_at);
             }
             snapshot = self.select_again(snapshot, &record.id).await?;
@@ -238,6 +252,23 @@ impl<M: SessionModel> RequestStore<M> {
         Err(Error::Conflict {
             attempts: SAVE_ATTEMPTS,
         })
+    }
+
+    /// Notes a save.
+    fn saved(
+        &self,
+        snapshot: Snapshot,
+        expiry: Option<Expiry>,
+        expires_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) {
+        let cookie = self.new_cookie(snapshot.id, expiry, expires_at, now);
+        let mut state = self.state();
+        state.row = Row::Loaded(snapshot);
+        state.new_cookie = Some(cookie);
+        if let Some(session) = &state.session {
+            state.known_expiry = session.expiry();
+        }
     }
 
     /// Reads a row that could not be updated as it was in the snapshot.

@@ -44,11 +44,20 @@ impl<M: SessionModel> RunningRequest<M> {
         }
         if session.is_empty().await {
             self.end_if_flushed().await?;
-        } else {
-            let saved = session.save().await;
-            saved.map_err(|error| self.noted(&error))?;
+        } else if let Err(error) = session.save().await {
+            let error = self.noted(&error);
+            // The request itself has chosen an end that has passed, and has saved it.
+            if !(matches!(*error, Error::NotFound) && self.has_passed()) {
+                return Err(error);
+            }
         }
         Ok(())
+    }
+
+    /// Returns whether the session has expired as this request has last saved it.
+    fn has_passed(&self) -> bool {
+        let saved = self.store.state().new_cookie;
+        saved.is_some_and(|saved| saved.expires_at <= self.store.store.now())
     }
 
     /// Returns the store's error, of which tower-sessions has only the text.
@@ -76,8 +85,10 @@ impl<M: SessionModel> RunningRequest<M> {
             expiry_date: self.session.expiry_date(),
         };
         match self.store.create_session(&mut record).await {
-            Err(Error::NotFound) => {}
-            saved => saved?,
+            Ok(()) | Err(Error::NotFound) => {}
+            Err(error @ Error::Unreachable { .. }) => return Err(error),
+            // A column that cannot be empty does not keep a visitor signed in.
+            Err(_) => self.store.store.delete_by_id(&renewal.from).await?,
         }
         if let Row::Loaded(snapshot) = self.store.row()
             && !snapshot.is_empty()
@@ -106,8 +117,10 @@ impl<M: SessionModel> RunningRequest<M> {
     async fn find_renewed(&self, renewal: &Renewal) -> Id {
         match self.store.store.select(&renewal.to).await {
             Ok(Some(loaded)) => {
-                let lifetime = loaded.expires_at - self.store.store.now();
-                let cookie = self.store.new_cookie(renewal.to, loaded.expiry, lifetime);
+                let (expires_at, now) = (loaded.expires_at, self.store.store.now());
+                let cookie = self
+                    .store
+                    .new_cookie(renewal.to, loaded.expiry, expires_at, now);
                 self.store.state().new_cookie = Some(cookie);
                 renewal.to
             }

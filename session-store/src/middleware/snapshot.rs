@@ -47,7 +47,7 @@ impl Snapshot {
     ) -> Self {
         Self {
             id,
-            created_at: Some(created_at),
+            created_at: Some(store_keys::authenticated_at(data).unwrap_or(created_at)),
             expiry: data.get(store_keys::EXPIRY).cloned(),
             version: Version::new::<M>(0, data),
         }
@@ -73,6 +73,8 @@ impl Snapshot {
     /// Returns the snapshot after a save. `merged` is what the row has, if that differs from `mine`.
     pub(super) fn saved(self, id: Id, mine: &Data, merged: Option<Data>) -> Self {
         let expiry = mine.get(store_keys::EXPIRY).cloned();
+        let written = merged.as_ref().unwrap_or(mine);
+        let created_at = store_keys::authenticated_at(written).or(self.created_at);
         let version = self.version.map(|version| {
             let seen = Arc::new(mine.clone());
             Version {
@@ -83,9 +85,9 @@ impl Snapshot {
         });
         Self {
             id,
+            created_at,
             expiry,
             version,
-            ..self
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use time::Duration;
-use tower_sessions::Session;
+use time::{Duration, OffsetDateTime};
 use tower_sessions::session::Id;
+use tower_sessions::{Expiry, Session};
 
 use super::row::Row;
 use crate::error::Error;
@@ -18,6 +18,8 @@ pub(super) struct State {
     pub(super) session: Option<Session>,
     /// The cookie that has to be set, because the session was saved or its expiry has moved.
     pub(super) new_cookie: Option<NewCookie>,
+    /// The expiry of the session when it was last saved, or when the request began.
+    pub(super) known_expiry: Option<Expiry>,
     /// Why the session could last not be loaded, saved or deleted.
     pub(super) error: Option<Arc<Error>>,
 }
@@ -27,4 +29,6 @@ pub(super) struct NewCookie {
     pub(super) id: Id,
     /// `None` until the browser closes.
     pub(super) max_age: Option<Duration>,
+    /// When the session expires.
+    pub(super) expires_at: OffsetDateTime,
 }

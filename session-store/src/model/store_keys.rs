@@ -75,7 +75,9 @@ pub(crate) fn authenticated_at(data: &Data) -> Option<OffsetDateTime> {
 
 /// Returns the time of an authentication, if this is one.
 pub(crate) fn parse_authenticated_at(value: &Value) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(value.as_str()?, &Rfc3339).ok()
+    OffsetDateTime::parse(value.as_str()?, &Rfc3339)
+        .ok()
+        .map(utc)
 }
 
 #[cfg(test)]

@@ -122,7 +122,8 @@ impl SessColumn for Vec<u8> {
 /// (`OffsetDateTime`, `PrimitiveDateTime`) or, with feature `chrono`, of chrono (`DateTime<Utc>`,
 /// `DateTime<FixedOffset>`, `NaiveDateTime`), or a custom type.
 ///
-/// A type without a zone holds UTC.
+/// A type without a zone holds UTC. A custom type must hold a timestamp to the second or better, and convert it
+/// without loss: `from_utc(value.to_utc())` must be equal to `value`.
 #[diagnostic::on_unimplemented(
     message = "invalid type for a timestamp column: expected a timestamp, found `{Self}`",
     label = "expected a timestamp, such as `TimeDateTimeWithTimeZone`",

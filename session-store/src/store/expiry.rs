@@ -1,5 +1,6 @@
 //! When a session expires: its timeouts, how far a touch moves its expiry, and when a touch is due.
 
+use time::macros::datetime;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 use tower_sessions::Expiry;
 
@@ -7,6 +8,12 @@ use crate::sql::utc;
 
 /// How long a session lasts after its last save, without an idle timeout. As in tower-sessions.
 const DEFAULT_LIFETIME: Duration = Duration::weeks(2);
+
+/// The latest expiry that is written: a column of whole seconds rounds later ones to the year 10000.
+const LATEST: OffsetDateTime = datetime!(9999-12-31 00:00 UTC);
+
+/// The longest time for which a browser keeps a cookie, by RFC 6265bis. Longer timeouts are unlikely.
+const MAX_TIMEOUT: Duration = Duration::days(400);
 
 /// The longest default time between two touches.
 const MAX_DEFAULT_TOUCH_AFTER: Duration = Duration::hours(1);
@@ -139,7 +146,7 @@ impl SessionTimeouts {
         let end = self
             .end
             .unwrap_or_else(|| now.saturating_add(self.idle_timeout.unwrap_or(DEFAULT_LIFETIME)));
-        end.min(self.deadline)
+        end.min(self.deadline).min(LATEST)
     }
 
     /// Returns when a session with this `expire` expires.
@@ -188,17 +195,17 @@ impl SessionTimeouts {
         const ROUNDING: Duration = Duration::SECOND;
         let slid = now.saturating_add(self.idle_timeout?);
         let due = slid.saturating_sub(touch_after);
-        let (expires_at, due) = if self.deadline < slid {
+        let deadline = self.deadline.min(LATEST);
+        let (expires_at, due) = if deadline < slid {
             // A session that already expires at its deadline does not slide.
-            (
-                self.deadline,
-                due.min(self.deadline.saturating_sub(ROUNDING)),
-            )
+            (deadline, due.min(deadline.saturating_sub(ROUNDING)))
         } else {
             (slid, due)
         };
-        // It expires too late if the timeout was longer when the session was last used.
-        let is_late = expire > expires_at.saturating_add(ROUNDING);
+        // It expires too late if the timeout was longer when the session was last used. Much later, it is no
+        // timeout: a clock that stands at 1970, or PostgreSQL's `infinity`.
+        let late_by = expire - expires_at;
+        let is_late = late_by > ROUNDING && late_by <= MAX_TIMEOUT;
         (expire <= due || is_late).then_some(expires_at)
     }
 }
@@ -319,6 +326,11 @@ mod tests {
             timeouts.touch(expires_at + Duration::SECOND, None, NOW),
             None
         );
+        // Much later, it was not a longer timeout.
+        assert_eq!(
+            timeouts.touch(expires_at + Duration::days(401), None, NOW),
+            None
+        );
         let late = expires_at + Duration::milliseconds(1001);
         assert_eq!(
             timeouts.touch(late, None, NOW),
@@ -332,8 +344,9 @@ mod tests {
         assert_eq!(timeouts.expires_at(NOW).year(), 9999);
         assert!(matches!(
             timeouts.touch(NOW, None, NOW),
-            Some(Touch::Expiry(end)) if end.year() == 9999
+            Some(Touch::Expiry(end)) if end == timeouts.expires_at(NOW)
         ));
+        assert_eq!(timeouts.touch(timeouts.expires_at(NOW), None, NOW), None);
     }
 
     #[test]

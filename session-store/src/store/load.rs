@@ -1,7 +1,7 @@
 //! Loading a session. This counts as activity, so it touches the session if that is due.
 
 use sea_orm::{EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait};
-use time::{Duration, OffsetDateTime, PrimitiveDateTime};
+use time::{OffsetDateTime, PrimitiveDateTime};
 use tower_sessions::Expiry;
 use tower_sessions::session::Id;
 
@@ -28,8 +28,8 @@ pub(crate) struct LoadedSession {
     pub(super) last_seen: Option<OffsetDateTime>,
     /// The number of saves. Zero without such a column.
     pub(crate) version: i64,
-    /// How long it lasts, if loading it has moved its expiry.
-    pub(crate) slid_by: Option<Duration>,
+    /// When loading it has moved its expiry, if it has.
+    pub(crate) slid_at: Option<OffsetDateTime>,
 }
 
 impl<M: SessionModel> SeaOrmStore<M> {
@@ -121,7 +121,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             created_at,
             last_seen,
             version: version.transpose()?.unwrap_or(0),
-            slid_by: None,
+            slid_at: None,
         }))
     }
 }

@@ -10,6 +10,7 @@ use super::SeaOrmStore;
 use crate::error::{Error, Result};
 use crate::model::{
     ActiveModel, Column, Columns, SessColumn, SessionModel, SessionRef, check_depth, has_nul,
+    store_keys,
 };
 use crate::sql::{Parameter, Parameters, is_encodable};
 
@@ -73,6 +74,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let columns = M::columns();
         let column = columns.sess;
         let error = |source| Columns::encode_error(column, source);
+        store_keys::expiry(session.data).map_err(error)?;
         let value = M::Sess::encode(session).map_err(error)?;
         let (size, max) = (encoded_size(&value), self.max_bytes);
         if size > max {

@@ -15,12 +15,12 @@ use crate::telemetry::Operation;
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Touches a session: moves its expiry to an [idle timeout](Self::with_idle_timeout) from now, and
-    /// its `last_seen` to now, without writing its data. Returns whether it did.
+    /// its `last_seen` to now, without writing its data. Returns whether it wrote either.
     ///
     /// The idle timeout is the session's own, if [it has one](crate::guide::timeouts#an-expiry-for-one-session).
     /// It returns `false` if the session was deleted or has expired, if it was touched less than
-    /// [`touch_after`](Self::with_touch_after) ago, if it has no idle timeout, and if another request has
-    /// changed its expiry meanwhile. An expiry moves to an earlier time only if it is later than the idle
+    /// [`touch_after`](Self::with_touch_after) ago, if neither it nor the store has an idle timeout, and if
+    /// another request has changed its expiry meanwhile. An expiry moves to an earlier time only if it is later than the idle
     /// timeout allows, and never beyond the [absolute timeout](Self::with_absolute_timeout).
     ///
     /// Loading a session touches it. Call this for activity that does not load, such as an open web
@@ -52,7 +52,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let is_touched = self.executor.execute(Operation::TOUCH, &update).await? > 0;
         if let (Touch::Expiry(expires_at), true) = (touch, is_touched) {
             (loaded.expire, loaded.expires_at) = (expires_at, expires_at);
-            loaded.slid_by = Some(expires_at - now);
+            loaded.slid_at = Some(now);
         }
         Ok(is_touched)
     }

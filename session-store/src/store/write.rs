@@ -27,7 +27,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
         created_at: OffsetDateTime,
     ) -> Result<OffsetDateTime> {
         let created_at = store_keys::authenticated_at(data).unwrap_or(created_at);
-        let timeouts = self.expiry.of(None, Some(created_at));
+        let expiry = SessionRef::new(id, data, expiry_date).expiry;
+        let timeouts = self.expiry.of(expiry, Some(created_at));
         let expires_at = timeouts.limit(utc(expiry_date));
         for _ in 0..CREATE_ATTEMPTS {
             let session = SessionRef::new(id, data, expires_at);
@@ -114,14 +115,14 @@ impl<M: SessionModel> SeaOrmStore<M> {
         expiry_date: OffsetDateTime,
     ) -> Result<()> {
         let mut session = SessionRef::new(id, data, expiry_date);
-        if self.expiry.has_absolute_timeout() {
-            let created_at = match session.authenticated_at() {
-                Some(authenticated_at) => authenticated_at,
-                None => self.load_created_at(id).await?.ok_or(Error::NotFound)?,
-            };
-            let timeouts = self.expiry.of(None, Some(created_at));
-            session.expiry_date = timeouts.limit(utc(expiry_date));
-        }
+        let created_at = match session.authenticated_at() {
+            None if self.expiry.has_absolute_timeout() => {
+                Some(self.load_created_at(id).await?.ok_or(Error::NotFound)?)
+            }
+            authenticated_at => authenticated_at,
+        };
+        let timeouts = self.expiry.of(session.expiry, created_at);
+        session.expiry_date = timeouts.limit(utc(expiry_date));
         if !self.update(id, &session, None).await? {
             return Err(Error::NotFound);
         }

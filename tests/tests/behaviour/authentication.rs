@@ -5,9 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use sea_orm::DatabaseConnection;
-use tests::{Clock, Visitor, entity, on_every_database, session_routes, store};
+use session_store::SeaOrmStore;
+use tests::{Clock, Visitor, entity, on_every_database, row_count, session_routes, store};
 use time::Duration;
-use tower_sessions::Session;
+use tower_sessions::{Expiry, Session};
 
 on_every_database!(
     an_authentication_renews_the_id_and_keeps_the_data,
@@ -18,7 +19,15 @@ on_every_database!(
     an_authentication_costs_one_statement,
     a_handler_that_fails_notes_no_authentication,
     what_is_cleared_is_not_authenticated,
+    a_save_after_clear_goes_by_the_age_of_the_authentication,
+    a_flush_after_an_authentication_ends_a_session_whose_columns_cannot_be_empty,
 );
+
+entity!(strict in "strict_session" {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    pub user: String,
+});
 
 entity!(session {
     pub sess: Json,
@@ -176,5 +185,57 @@ async fn what_is_cleared_is_not_authenticated(db: DatabaseConnection) {
         assert_eq!(visitor.ok("/is-recent").await, "false", "{path}");
         assert_eq!(row(&store, &visitor).await.authenticated_at, None, "{path}");
         store.delete_all().await.unwrap();
+    }
+}
+
+async fn a_save_after_clear_goes_by_the_age_of_the_authentication(db: DatabaseConnection) {
+    let (store, clock, mut visitor) = visitor(db).await;
+    for _ in 0..9 {
+        clock.advance(Duration::minutes(50));
+        visitor.ok("/get/user").await;
+    }
+    let (authenticating, id) = (store.clone(), visitor.id());
+    let handler = move |session: Session| {
+        let store = authenticating.clone();
+        async move {
+            store.set_authenticated(&session).await.unwrap();
+            session.save().await.unwrap();
+            session.clear().await;
+            session.insert("user", "bob").await.unwrap();
+            false
+        }
+    };
+    let id = tests::send(store.layer(), Some(id), handler)
+        .await
+        .cookie(None);
+    let row = store.find(&id.unwrap()).await.unwrap().unwrap();
+    assert_eq!(row.created_at, clock.now());
+    assert_eq!(row.expire, clock.now() + Duration::hours(1));
+}
+
+async fn a_flush_after_an_authentication_ends_a_session_whose_columns_cannot_be_empty(
+    db: DatabaseConnection,
+) {
+    for fails in [false, true] {
+        let (store, _) = store::<strict::Model>(db.clone()).await;
+        let sign_in = |session: Session| async move {
+            session.insert("user", "ann").await.unwrap();
+            false
+        };
+        let id = tests::send(store.layer(), None, sign_in).await.cookie(None);
+        let authenticating: SeaOrmStore<_> = store.clone();
+        let flush = move |session: Session| {
+            let store = authenticating.clone();
+            async move {
+                session.set_expiry(Some(Expiry::OnInactivity(Duration::ZERO)));
+                store.set_authenticated(&session).await.unwrap();
+                session.flush().await.unwrap();
+                fails
+            }
+        };
+        let answer = tests::send(store.layer(), id, flush).await;
+        assert_eq!(answer.status.is_server_error(), fails);
+        assert_eq!(answer.set_cookie, Some(None), "the cookie is removed");
+        assert_eq!(row_count(&store).await, 0);
     }
 }

@@ -15,6 +15,7 @@ use session_store::{
     CreatedAt, DefaultStore, SeaOrmStore, SessionModel, SessionRef, express_session,
 };
 use tests::{Clock, Visitor, entity, on_every_database, session_routes, store, without_timeouts};
+use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use tower_sessions::session::Id;
 use tower_sessions::{Expiry, Session, SessionManagerLayer, SessionStore};
@@ -38,6 +39,11 @@ on_every_database!(
     under_a_plain_session_manager_layer_the_expiry_is_kept,
     the_layer_decides_whether_the_cookie_is_persistent,
     a_save_expires_by_the_clock_of_the_store,
+    a_clock_that_stands_at_1970_ends_no_session,
+    an_expiry_that_another_request_chose_later_is_kept_by_a_request_that_loads_again,
+    an_end_that_the_request_itself_has_saved_and_passed_is_no_error,
+    the_longest_idle_timeout_ends_before_the_last_day_that_a_column_holds,
+    a_plain_save_refuses_an_expiry_that_no_load_accepts,
 );
 
 entity!(session {
@@ -447,6 +453,10 @@ async fn under_a_plain_session_manager_layer_the_expiry_is_kept(db: DatabaseConn
     clock.advance(Duration::days(5));
     visitor.ok("/get/n").await;
     assert_eq!(expire(&store, &visitor).await, clock.now() + MONTH);
+    // A save there does not outlast the end.
+    visitor.ok("/at/3600").await;
+    plain.ok("/insert/n/2").await;
+    assert_eq!(expire(&store, &visitor).await, clock.now() + Duration::HOUR);
 }
 
 async fn the_layer_decides_whether_the_cookie_is_persistent(db: DatabaseConnection) {
@@ -487,4 +497,92 @@ async fn a_save_expires_by_the_clock_of_the_store(db: DatabaseConnection) {
         assert_eq!(expire(&store, &visitor).await, clock.now() + IDLE_TIMEOUT);
         assert_eq!(visitor.ok("/get/user").await, "ann");
     }
+}
+
+async fn a_clock_that_stands_at_1970_ends_no_session(db: DatabaseConnection) {
+    let (store, clock) = a_store::<express_session::Model>(db).await;
+    let mut visitor = visitor(&store, &clock).await;
+    let before = store.find(&visitor.id()).await.unwrap();
+    let stopped = store.clone().with_clock(|| OffsetDateTime::UNIX_EPOCH);
+    assert!(stopped.load(&visitor.id()).await.unwrap().is_some());
+    assert_eq!(store.find(&visitor.id()).await.unwrap(), before);
+    assert_eq!(visitor.ok("/get/user").await, "ann");
+}
+
+async fn an_expiry_that_another_request_chose_later_is_kept_by_a_request_that_loads_again(
+    db: DatabaseConnection,
+) {
+    let (store, clock) = a_store::<session::Model>(db).await;
+    let visitor = visitor(&store, &clock).await;
+    let (app, id) = (routes(&clock).layer(store.layer()), visitor.id());
+    let handler = move |session: Session| {
+        let mut other = Visitor::with_cookie(&app, &id.to_string());
+        async move {
+            session.set_expiry(Some(Expiry::OnInactivity(MONTH)));
+            session.save().await.unwrap();
+            other.ok("/session-end").await;
+            session.load().await.unwrap();
+            session.insert("n", 1).await.unwrap();
+            false
+        }
+    };
+    let answer = tests::send(store.layer(), Some(id), handler).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(expire(&store, &visitor).await, clock.now() + IDLE_TIMEOUT);
+}
+
+async fn an_end_that_the_request_itself_has_saved_and_passed_is_no_error(db: DatabaseConnection) {
+    let (store, clock) = a_store::<express_session::Model>(db).await;
+    let visitor = visitor(&store, &clock).await;
+    let now = clock.now();
+    let handler = move |session: Session| async move {
+        session.set_expiry(Some(Expiry::AtDateTime(now)));
+        session.save().await.unwrap();
+        false
+    };
+    let app = axum::Router::new().route(
+        "/",
+        get(async move |session: Session| {
+            handler(session).await;
+        }),
+    );
+    let cookie = visitor.id().to_string();
+    let mut visitor = Visitor::with_cookie(&app.layer(store.layer()), &cookie);
+    let response = visitor.get("/").await;
+    assert_eq!(response.status, StatusCode::OK);
+    assert_eq!(max_age(&response.set_cookie.unwrap()), Some(0));
+    assert_eq!(store.count().await.unwrap(), 0);
+}
+
+async fn the_longest_idle_timeout_ends_before_the_last_day_that_a_column_holds(
+    db: DatabaseConnection,
+) {
+    let (store, _) = a_store::<express_session::Model>(db).await;
+    let handler = |session: Session| async move {
+        session.set_expiry(Some(Expiry::OnInactivity(Duration::MAX)));
+        session.insert("n", 1).await.unwrap();
+        false
+    };
+    let id = tests::send(store.layer(), None, handler).await.cookie(None);
+    let last = datetime!(9999-12-31 00:00 UTC);
+    for _ in 0..2 {
+        let row = store.find(&id.unwrap()).await.unwrap().unwrap();
+        assert_eq!(row.expire, last);
+        assert!(!store.touch(&id.unwrap()).await.unwrap());
+    }
+}
+
+async fn a_plain_save_refuses_an_expiry_that_no_load_accepts(db: DatabaseConnection) {
+    let (store, clock) = a_store::<express_session::Model>(db).await;
+    let mut record = tests::new_session(&store, clock.now(), [("n", json!(1))]).await;
+    for value in [
+        json!(1),
+        json!(null),
+        json!({"on_inactivity": {"secs": -1, "nanos": 0}}),
+    ] {
+        record.data.insert("session-store.expiry".to_owned(), value);
+        let error = store.save(&record).await.unwrap_err().to_string();
+        assert!(error.contains("`session-store.expiry`"), "{error}");
+    }
+    assert!(store.load(&record.id).await.unwrap().is_some());
 }
