@@ -15,6 +15,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// `None` without a `Set-Cookie`, `Some(None)` if the cookie is removed.
     pub set_cookie: Option<Option<Id>>,
+    /// The cookie's `Max-Age`, in seconds.
+    pub max_age: Option<i64>,
 }
 
 impl Answer {
@@ -60,12 +62,17 @@ where
     }
     let service = layer.layer(BoxCloneSyncService::new(application));
     let response = service.oneshot(request.body(()).unwrap()).await.unwrap();
-    let set_cookie = response.headers().get(SET_COOKIE).map(|set| {
-        let value = set.to_str().unwrap().strip_prefix("id=").unwrap();
+    let set = response.headers().get(SET_COOKIE);
+    let set = set.map(|set| set.to_str().unwrap());
+    let set_cookie = set.map(|set| {
+        let value = set.strip_prefix("id=").unwrap();
         value.split(';').next().unwrap().parse().ok()
     });
+    let max_age = set.and_then(|set| set.split("Max-Age=").nth(1));
+    let max_age = max_age.map(|age| age.split(';').next().unwrap().parse().unwrap());
     Answer {
         status: response.status(),
         set_cookie,
+        max_age,
     }
 }

@@ -1,5 +1,6 @@
 //! Handlers that call the session in any order, drop calls half-way, and fail, while other requests of
-//! the visitor change the session or end it. What has ended does not come back.
+//! the visitor change the session or end it. What has ended does not come back, and a cookie lasts as long as
+//! its row.
 //!
 //! `--nocapture` prints the number of scripts and the seed of each test, which the variables
 //! `SESSION_STORE_SCRIPTS` and `SESSION_STORE_SEED` in the environment set.
@@ -17,12 +18,12 @@ use sea_orm::{Database, DatabaseConnection};
 use session_store::{Data, SeaOrmStore, SessionModel, connect_options};
 use tests::kinds::json_and_offset::Model as Unversioned;
 use tests::{entity, new_session, on_database, send};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer, SessionStore};
 
-use crate::script::{Call, Cookie, KEYS, Script, Step, script};
+use crate::script::{Call, Cookie, KEYS, NOW, Script, Step, script};
 use crate::world::{Token, World, call};
 
 entity!(versioned {
@@ -66,8 +67,12 @@ mod sqlite_memory {
     }
 }
 
+const IDLE_TIMEOUT: Duration = Duration::minutes(30);
+
 async fn run_scripts<M: SessionModel>(db: DatabaseConnection, scripts: u32) {
-    let store = SeaOrmStore::<M>::new(db);
+    let store = SeaOrmStore::<M>::new(db)
+        .with_clock(|| NOW)
+        .with_idle_timeout(IDLE_TIMEOUT);
     store.create_table().await.unwrap();
     let set = |name| {
         let set = std::env::var(name);
@@ -103,6 +108,10 @@ async fn run<M: SessionModel>(
         cookie = answer.cookie(cookie);
         let is_ended = answer.set_cookie == Some(None);
         is_settled &= !handler.drops_a_call();
+        if is_settled && handler.is_alone() {
+            let checked = world.check_cookie(&answer).await;
+            checked.map_err(TestCaseError::fail)?;
+        }
         if is_settled && handler.fails && handler.changes_nothing() && !is_ended {
             let after = world.data(cookie).await;
             prop_assert_eq!(
@@ -114,7 +123,8 @@ async fn run<M: SessionModel>(
     }
     world.check().await.map_err(TestCaseError::fail)?;
     if script.is_plain() {
-        let data = world.data(cookie).await.unwrap_or_default();
+        let mut data = world.data(cookie).await.unwrap_or_default();
+        data.remove("session-store.expiry");
         let expected = data_in_memory(script).await.unwrap_or_default();
         prop_assert_eq!(data, expected, "differs from a MemoryStore");
     }

@@ -1,6 +1,10 @@
 //! Random scripts: what the handlers of a visitor's requests do, and what other requests do meanwhile.
 
 use proptest::prelude::*;
+use proptest::sample::select;
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+use tower_sessions::Expiry;
 
 /// A call of tower-sessions' `Session`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +18,7 @@ pub enum Call {
     Load,
     Flush,
     Delete,
+    SetExpiry(Option<Expiry>),
 }
 
 /// What another request does with the cookie that this request began with.
@@ -58,7 +63,7 @@ pub struct Script {
 }
 
 impl Handler {
-    fn is_alone(&self) -> bool {
+    pub fn is_alone(&self) -> bool {
         self.steps.iter().all(|step| matches!(step, Step::Call(_)))
     }
 
@@ -95,6 +100,16 @@ impl Script {
     }
 }
 
+/// The time of the scripts. No session expires in one.
+pub const NOW: OffsetDateTime = datetime!(2026-11-26 12:00 UTC);
+
+const EXPIRIES: [Option<Expiry>; 4] = [
+    None,
+    Some(Expiry::OnSessionEnd),
+    Some(Expiry::OnInactivity(Duration::days(30))),
+    Some(Expiry::AtDateTime(datetime!(2026-11-26 13:00 UTC))),
+];
+
 pub const KEYS: [&str; 3] = ["a", "b", "c"];
 
 fn key() -> impl Strategy<Value = usize> {
@@ -112,6 +127,7 @@ fn call() -> impl Strategy<Value = Call> {
         1 => Just(Call::Load),
         2 => Just(Call::Flush),
         2 => Just(Call::Delete),
+        2 => select(EXPIRIES.to_vec()).prop_map(Call::SetExpiry),
     ]
 }
 

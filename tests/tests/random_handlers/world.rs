@@ -9,13 +9,12 @@ use std::task::Poll;
 use axum::http::StatusCode;
 use sea_orm::{ColumnTrait, ConnectionTrait, Statement};
 use serde_json::Value;
-use session_store::{Data, SeaOrmStore, SessionModel};
+use session_store::{Data, SeaOrmStore, SessionModel, SessionRef};
 use tests::{Answer, new_session, send};
-use time::OffsetDateTime;
 use tower_sessions::session::Id;
-use tower_sessions::{Session, SessionStore};
+use tower_sessions::{Expiry, Session, SessionStore};
 
-use crate::script::{Call, Cookie, Handler, KEYS, Other, Step};
+use crate::script::{Call, Cookie, Handler, KEYS, NOW, Other, Step};
 
 /// A value that was inserted once. Each is another number.
 pub type Token = u64;
@@ -95,8 +94,7 @@ impl<M: SessionModel> World<M> {
             Cookie::None => None,
             Cookie::Unknown => Some(Id::default()),
             Cookie::Session(keys) => {
-                let now = OffsetDateTime::now_utc();
-                let mut session = new_session(&self.store, now, []).await;
+                let mut session = new_session(&self.store, NOW, []).await;
                 for key in &KEYS[..keys] {
                     session.data.insert((*key).to_owned(), self.token().into());
                 }
@@ -273,6 +271,27 @@ impl<M: SessionModel> World<M> {
         ledger.session.clear();
     }
 
+    /// Checks that the cookie of this answer lasts as long as the row.
+    pub async fn check_cookie(&self, answer: &Answer) -> Result<(), String> {
+        let Some(Some(id)) = answer.set_cookie else {
+            return Ok(());
+        };
+        let record = self.store.load(&id).await.unwrap();
+        let Some(record) = record else {
+            return Err("the cookie leads to no session".to_owned());
+        };
+        let lasts = (record.expiry_date - NOW).whole_seconds();
+        let session = SessionRef::new(&id, &record.data, record.expiry_date);
+        let expected = (session.expiry != Some(Expiry::OnSessionEnd)).then_some(lasts);
+        if answer.max_age != expected {
+            let max_age = answer.max_age;
+            return Err(format!(
+                "Max-Age is {max_age:?}, and the row lasts {expected:?}"
+            ));
+        }
+        Ok(())
+    }
+
     /// Checks that no cookie that was ever given out leads to data that have ended.
     pub async fn check(&self) -> Result<(), String> {
         let ids = self.ledger().ids.clone();
@@ -315,6 +334,10 @@ pub async fn call(call: Call, session: &Session, token: Token) -> bool {
         Call::CycleId => session.cycle_id().await.is_ok(),
         Call::Save => session.save().await.is_ok(),
         Call::Load => session.load().await.is_ok(),
+        Call::SetExpiry(expiry) => {
+            session.set_expiry(expiry);
+            true
+        }
         Call::Flush => session.flush().await.is_ok(),
         Call::Delete => session.delete().await.is_ok(),
     }
