@@ -12,6 +12,9 @@ mod session_routes;
 mod sessions;
 mod visitor;
 
+/// The name of the session cookie, unless a layer has another.
+pub const COOKIE_NAME: &str = "__Host-id";
+
 pub use clock::Clock;
 pub use connection_killer::ConnectionKiller;
 pub use send::{Answer, Application, send};

@@ -9,6 +9,8 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_sessions::Session;
 use tower_sessions::session::Id;
 
+use crate::COOKIE_NAME;
+
 /// The response of [`send`].
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
@@ -58,15 +60,17 @@ where
     });
     let mut request = Request::get("/");
     if let Some(id) = cookie {
-        request = request.header(COOKIE, format!("id={id}"));
+        request = request.header(COOKIE, format!("{COOKIE_NAME}={id}"));
     }
     let service = layer.layer(BoxCloneSyncService::new(application));
     let response = service.oneshot(request.body(()).unwrap()).await.unwrap();
     let set = response.headers().get(SET_COOKIE);
     let set = set.map(|set| set.to_str().unwrap());
     let set_cookie = set.map(|set| {
-        let value = set.strip_prefix("id=").unwrap();
-        value.split(';').next().unwrap().parse().ok()
+        let (pair, _) = set.split_once(';').unwrap();
+        let (name, value) = pair.split_once('=').unwrap();
+        assert_eq!(name, COOKIE_NAME);
+        value.parse().ok()
     });
     let max_age = set.and_then(|set| set.split("Max-Age=").nth(1));
     let max_age = max_age.map(|age| age.split(';').next().unwrap().parse().unwrap());

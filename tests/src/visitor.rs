@@ -7,6 +7,8 @@ use axum::http::{Request, StatusCode};
 use tower::ServiceExt;
 use tower_sessions::session::Id;
 
+use crate::COOKIE_NAME;
+
 /// Sends the last cookie that the application has set.
 #[derive(Clone, Debug)]
 pub struct Visitor {
@@ -32,7 +34,7 @@ impl Visitor {
     pub fn with_cookie(app: &Router, value: &str) -> Self {
         Self {
             app: app.clone(),
-            cookie: Some(format!("id={value}")),
+            cookie: Some(format!("{COOKIE_NAME}={value}")),
         }
     }
 
@@ -73,13 +75,17 @@ impl Visitor {
         response.body
     }
 
+    /// Returns the value of the cookie, whatever its name.
+    ///
+    /// # Panics
+    ///
+    /// Panics without a cookie.
+    pub fn value(&self) -> &str {
+        let (_, value) = self.cookie.as_deref().unwrap().split_once('=').unwrap();
+        value
+    }
+
     pub fn id(&self) -> Id {
-        self.cookie
-            .as_deref()
-            .unwrap()
-            .strip_prefix("id=")
-            .unwrap()
-            .parse()
-            .unwrap()
+        self.value().parse().unwrap()
     }
 }

@@ -182,8 +182,10 @@ async fn with_ours(kind: Kind, data: &Data) -> Result<App> {
     let database = kind.create_database("ours").await?;
     let store = ours::open(&database.url).await?;
     let (pages, touching) = pages!(tower_sessions::Session);
-    let touch = store.clone().with_touch_after(Duration::ZERO).layer();
-    let router = pages.layer(store.layer()).merge(touching.layer(touch));
+    let touch = store.clone().with_touch_after(Duration::ZERO);
+    // The name that the others have.
+    let [layer, touch] = [&store, &touch].map(|store| store.layer().with_name("id"));
+    let router = pages.layer(layer).merge(touching.layer(touch));
     let cookies = visitors(&store, data).await?;
     serve("ours", router, cookies, Some(database)).await
 }

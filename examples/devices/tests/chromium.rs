@@ -7,21 +7,31 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use axum::Router;
+use axum::response::Html;
+use axum::routing::get;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{Database, DatabaseConnection, EntityTrait};
 use serde_json::{Value, json};
-use tests::Clock;
+use session_store::SessionLayer;
 use tests::database::REQUIRE_SERVERS;
+use tests::{COOKIE_NAME, Clock};
 use time::{Duration, OffsetDateTime};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
+use tower_sessions::Session;
+use tower_sessions::cookie::SameSite;
 
 use super::browser::PASSWORD;
 use crate::app::{app, open};
 use crate::{sample, session};
+
+/// A value of Chromium's setting `profile.cookie_controls_mode`.
+const BLOCK_THIRD_PARTY_COOKIES: u8 = 1;
 
 #[tokio::test]
 async fn a_user_signs_out_one_device_from_another() {
@@ -214,14 +224,85 @@ async fn every_page_fits_a_phone_and_is_accessible() {
     driver.stop([phone]).await;
 }
 
+#[tokio::test]
+async fn the_default_cookie_is_kept_sent_and_removed() {
+    let Some(mut driver) = Driver::start().await else {
+        return;
+    };
+    for partitioned in [false, true] {
+        let site = counter(|layer| layer.with_partitioned(partitioned)).await;
+        let browser = driver.browser(&site, desktop()).await;
+        for visit in ["1", "2", "3"] {
+            browser.go("/").await;
+            assert_eq!(browser.texts("body").await, [visit]);
+            assert_eq!(browser.cookies().await, [COOKIE_NAME]);
+        }
+        browser.go("/sign-out").await;
+        assert!(browser.cookies().await.is_empty());
+        browser.close().await;
+    }
+    driver.stop([]).await;
+}
+
+#[tokio::test]
+async fn an_embedded_application_keeps_its_session_with_a_partitioned_cookie() {
+    let Some(mut driver) = Driver::start().await else {
+        return;
+    };
+    for (partitioned, second_visit) in [(false, "1"), (true, "2")] {
+        let site = counter(|layer| {
+            let layer = layer.with_same_site(SameSite::None);
+            layer.with_partitioned(partitioned)
+        });
+        let site = site.await;
+        let mut options = desktop();
+        options["prefs"] = json!({ "profile.cookie_controls_mode": BLOCK_THIRD_PARTY_COOKIES });
+        let browser = driver.browser(&site, options).await;
+        // To browsers, `localhost` is another site.
+        let embedding = format!("{}/embed", site.replace("127.0.0.1", "localhost"));
+        for visit in ["1", second_visit] {
+            browser.client.goto(&embedding).await.unwrap();
+            browser.client.enter_frame(0).await.unwrap();
+            assert_eq!(browser.texts("body").await, [visit], "{partitioned}");
+        }
+        // Not embedded, it has another session.
+        browser.go("/").await;
+        assert_eq!(browser.texts("body").await, ["1"]);
+        browser.close().await;
+    }
+    driver.stop([]).await;
+}
+
+/// Starts an application that counts the visits of a session, and returns its address.
+async fn counter(
+    configure: impl FnOnce(SessionLayer<session::Model>) -> SessionLayer<session::Model>,
+) -> String {
+    let count = get(async |session: Session| {
+        let visits = session.get::<u32>("visits").await.unwrap().unwrap_or(0) + 1;
+        session.insert("visits", visits).await.unwrap();
+        visits.to_string()
+    });
+    let sign_out = get(async |session: Session| session.flush().await.unwrap());
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let frame = Html(format!("<iframe src='{address}/'></iframe>"));
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    let layer = configure(open(db).await.unwrap().layer());
+    let router = Router::new()
+        .route("/", count)
+        .route("/sign-out", sign_out)
+        .layer(layer)
+        .route("/embed", get(frame));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
 /// Starts the site on a free port, with a new database in memory, and returns its address.
 async fn site(configure: impl FnOnce(session::Store) -> session::Store) -> String {
     let db = Database::connect("sqlite::memory:").await.unwrap();
     let store = configure(open(db).await.unwrap());
     sample_the_last_half_hour(store.db()).await;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app(store)).await });
     address
@@ -385,6 +466,14 @@ impl Browser {
         }
         let wait = self.client.wait().for_element(Locator::Css("h1"));
         wait.await.unwrap();
+    }
+
+    async fn cookies(&self) -> Vec<String> {
+        let cookies = self.client.get_all_cookies().await.unwrap();
+        cookies
+            .iter()
+            .map(|cookie| cookie.name().to_owned())
+            .collect()
     }
 
     async fn heading(&self) -> String {

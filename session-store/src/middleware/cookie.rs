@@ -1,6 +1,7 @@
 //! The session cookie: its options, and reading, setting and removing it.
 
 use std::borrow::Cow;
+use std::panic::Location;
 
 use time::Duration;
 #[cfg(any(feature = "signed", feature = "private"))]
@@ -11,13 +12,17 @@ use tower_sessions::session::Id;
 
 #[derive(Clone)]
 pub(super) struct CookieOptions {
-    pub(super) name: Cow<'static, str>,
+    /// `None` for the default: see [`CookieOptions::name`].
+    pub(super) name: Option<Cow<'static, str>>,
     pub(super) http_only: bool,
     pub(super) same_site: SameSite,
     pub(super) secure: bool,
     pub(super) path: Cow<'static, str>,
     pub(super) domain: Option<Cow<'static, str>>,
+    pub(super) partitioned: bool,
     pub(super) protection: Protection,
+    /// Where the layer was created.
+    pub(super) location: &'static Location<'static>,
 }
 
 /// How the cookie's value is protected from being read or made by others.
@@ -30,17 +35,19 @@ pub(super) enum Protection {
     Private(Key),
 }
 
-impl Default for CookieOptions {
-    /// The defaults of tower-sessions.
-    fn default() -> Self {
+impl CookieOptions {
+    /// The defaults of tower-sessions, but for the name.
+    pub(super) fn new(location: &'static Location<'static>) -> Self {
         Self {
-            name: "id".into(),
+            name: None,
             http_only: true,
             same_site: SameSite::Strict,
             secure: true,
             path: "/".into(),
             domain: None,
+            partitioned: false,
             protection: Protection::Plaintext,
+            location,
         }
     }
 }
@@ -55,7 +62,7 @@ pub(super) enum RequestCookie {
 
 impl CookieOptions {
     pub(super) fn read(&self, cookies: &Cookies) -> RequestCookie {
-        let name = &self.name;
+        let name = &self.name();
         let cookie = match &self.protection {
             Protection::Plaintext => cookies.get(name).map(Cookie::into_owned),
             #[cfg(feature = "signed")]
@@ -82,15 +89,17 @@ impl CookieOptions {
         }
     }
 
+    /// The removal has the attributes of the cookie: browsers demand of it what the name's prefix demands.
     pub(super) fn remove(&self, cookies: &Cookies) {
         cookies.remove(self.cookie(String::new()));
     }
 
     fn cookie(&self, value: String) -> Cookie<'static> {
-        let cookie = Cookie::build((self.name.clone(), value))
+        let cookie = Cookie::build((self.name(), value))
             .http_only(self.http_only)
             .same_site(self.same_site)
             .secure(self.secure)
+            .partitioned(self.partitioned)
             .path(self.path.clone());
         match &self.domain {
             Some(domain) => cookie.domain(domain.clone()).build(),

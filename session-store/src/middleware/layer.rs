@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 #[cfg(any(feature = "signed", feature = "private"))]
@@ -21,6 +22,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// It has the options of tower-sessions' `SessionManagerLayer`, except `with_expiry`: the expiry comes
     /// from [`with_idle_timeout`](Self::with_idle_timeout). It adds to a plain `SessionManagerLayer`:
     ///
+    /// - The cookie is named `__Host-id`: see [`with_name`](SessionLayer::with_name). Its removal has the
+    ///   attributes without which browsers would keep it.
     /// - What a handler says with `Session::set_expiry` holds for that session from then on: see
     ///   [timeouts](crate::guide::timeouts#an-expiry-for-one-session).
     /// - The cookie is renewed with the row. When loading a session has moved its expiry, the response
@@ -59,10 +62,11 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///     .layer(store.layer().with_name("sid"));
     /// ```
     #[must_use]
+    #[track_caller]
     pub fn layer(&self) -> SessionLayer<M> {
         SessionLayer {
             store: self.clone(),
-            cookie: Arc::new(CookieOptions::default()),
+            cookie: Arc::new(CookieOptions::new(Location::caller())),
             always_save: false,
             is_persistent: self.expiry().has_idle_timeout(),
             on_error: DefaultOnError,
@@ -80,13 +84,45 @@ pub struct SessionLayer<M: SessionModel, E = DefaultOnError> {
 }
 
 impl<M: SessionModel, E> SessionLayer<M, E> {
-    /// Sets the cookie's name. The default is `id`, which does not reveal the software behind the site
-    /// ([OWASP][owasp]).
+    /// Sets the cookie's name. The default depends on the other options:
+    ///
+    /// | the default name | when |
+    /// |---|---|
+    /// | `__Host-id` | unless one of the following applies |
+    /// | `__Secure-id` | with [`with_domain`](Self::with_domain), or a path other than `/` |
+    /// | `id` | with [`with_secure(false)`](Self::with_secure) |
+    ///
+    /// Browsers accept a cookie whose name begins with `__Host-` only from the host itself, over HTTPS, and
+    /// for this host and each of its paths. So neither another host of the domain nor an attacker on the
+    /// network can set it ([RFC 6265bis, section 4.1.3][prefixes]). `id` does not reveal the software behind
+    /// the site ([OWASP][owasp]).
+    ///
+    /// # Panics
+    ///
+    /// When the layer is put around a service, it panics if browsers would refuse the cookie, because the
+    /// name begins with
+    ///
+    /// - `__Host-`, and there is a domain, another path than `/`, or no `Secure`;
+    /// - `__Secure-`, and there is no `Secure`;
+    /// - `__Http-` or `__Host-Http-` ([MDN][mdn]), and there is no `HttpOnly`, or what `__Secure-` or
+    ///   `__Host-` demands is missing.
+    ///
+    /// As in browsers, the case of the letters does not matter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
+    /// let layer = store.layer().with_name("__Host-sid");
+    /// # let _: axum::Router = axum::Router::new().layer(layer);
+    /// ```
     ///
     /// [owasp]: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#session-id-name-fingerprinting
+    /// [prefixes]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-4.1.3
+    /// [mdn]: https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes
     #[must_use]
     pub fn with_name(self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.with_cookie(|cookie| cookie.name = name.into())
+        self.with_cookie(|cookie| cookie.name = Some(name.into()))
     }
 
     /// Sets whether the cookie is hidden from the page's scripts. The default is `true`.
@@ -96,6 +132,10 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
     /// With `false`, a script that gets into a page can steal the session.
     ///
     /// </div>
+    ///
+    /// # Panics
+    ///
+    /// See [`with_name`](Self::with_name): some prefixes of names demand `true`.
     #[must_use]
     pub fn with_http_only(self, http_only: bool) -> Self {
         self.with_cookie(|cookie| cookie.http_only = http_only)
@@ -126,22 +166,67 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
     /// development over plain HTTP.
     ///
     /// </div>
+    ///
+    /// With `false`, the default [name](Self::with_name) is `id`.
+    ///
+    /// # Panics
+    ///
+    /// When the layer is put around a service, `false` panics with a [name](Self::with_name) whose prefix
+    /// demands `true`, and with [`with_partitioned(true)`](Self::with_partitioned).
     #[must_use]
     pub fn with_secure(self, secure: bool) -> Self {
         self.with_cookie(|cookie| cookie.secure = secure)
     }
 
-    /// Sets the path that the cookie is for. The default is `/`.
+    /// Sets the path that the cookie is for. The default is `/`. With another, the default
+    /// [name](Self::with_name) is `__Secure-id`.
+    ///
+    /// # Panics
+    ///
+    /// When the layer is put around a service, another path than `/` panics with a name that begins with
+    /// `__Host-`.
     #[must_use]
     pub fn with_path(self, path: impl Into<Cow<'static, str>>) -> Self {
         self.with_cookie(|cookie| cookie.path = path.into())
     }
 
     /// Sets the domain that the cookie is for, including its subdomains. By default the cookie is only
-    /// for the host that set it.
+    /// for the host that set it. With a domain, the default [name](Self::with_name) is `__Secure-id`.
+    ///
+    /// # Panics
+    ///
+    /// When the layer is put around a service, a domain panics with a name that begins with `__Host-`.
     #[must_use]
     pub fn with_domain(self, domain: impl Into<Cow<'static, str>>) -> Self {
         self.with_cookie(|cookie| cookie.domain = Some(domain.into()))
+    }
+
+    /// Sets whether the cookie is partitioned ([CHIPS][chips]): if other sites embed the application, a
+    /// visitor has a separate session under each of them. The default is `false`. Browsers send the cookie
+    /// to an embedded page only with [`SameSite::None`].
+    ///
+    /// # Panics
+    ///
+    /// When the layer is put around a service, `true` panics with
+    /// [`with_secure(false)`](Self::with_secure), because browsers refuse such a cookie.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
+    /// use tower_sessions::cookie::SameSite;
+    ///
+    /// let layer = store
+    ///     .layer()
+    ///     .with_partitioned(true)
+    ///     .with_same_site(SameSite::None);
+    /// # let _: axum::Router = axum::Router::new().layer(layer);
+    /// ```
+    ///
+    /// [chips]: https://datatracker.ietf.org/doc/html/draft-cutler-httpbis-partitioned-cookies
+    #[must_use]
+    pub fn with_partitioned(self, partitioned: bool) -> Self {
+        self.with_cookie(|cookie| cookie.partitioned = partitioned)
     }
 
     /// Sets whether the cookie outlives the browser: with a `Max-Age`, which is renewed as the session
@@ -271,7 +356,7 @@ impl<M: SessionModel, E> fmt::Debug for SessionLayer<M, E> {
         // Not the key of signed and private cookies.
         f.debug_struct("SessionLayer")
             .field("store", &self.store)
-            .field("name", &self.cookie.name)
+            .field("name", &self.cookie.name())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! The middleware, with a small store for each request.
 
 mod cookie;
+mod cookie_name;
 mod layer;
 mod merge;
 mod on_error;

@@ -28,7 +28,9 @@ pub struct SessionService<S, M: SessionModel, E = DefaultOnError>(
 impl<S, M: SessionModel, E: Clone> Layer<S> for SessionLayer<M, E> {
     type Service = SessionService<S, M, E>;
 
+    #[track_caller]
     fn layer(&self, inner: S) -> Self::Service {
+        self.cookie.assert_accepted();
         let layer = self.clone();
         SessionService(CookieManager::new(WithSession { inner, layer }))
     }

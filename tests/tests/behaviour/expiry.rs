@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use session_store::{
     CreatedAt, DefaultStore, SeaOrmStore, SessionModel, SessionRef, express_session,
 };
-use tests::{Clock, Visitor, entity, on_every_database, session_routes, store, without_timeouts};
+use tests::{
+    COOKIE_NAME, Clock, Visitor, entity, on_every_database, session_routes, store, without_timeouts,
+};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use tower_sessions::session::Id;
@@ -447,6 +449,7 @@ async fn under_a_plain_session_manager_layer_the_expiry_is_kept(db: DatabaseConn
     visitor.ok("/month").await;
     let id = visitor.id();
     let plain = SessionManagerLayer::new(store.clone())
+        .with_name(COOKIE_NAME)
         .with_expiry(Expiry::OnInactivity(Duration::days(7)));
     let mut plain = Visitor::with_cookie(&routes(&clock).layer(plain), &id.to_string());
     plain.ok("/insert/n/1").await;

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use sea_orm::DatabaseConnection;
 use session_store::{DefaultStore, express_session};
-use tests::{Clock, Visitor, on_every_database, session_routes, store};
+use tests::{COOKIE_NAME, Clock, Visitor, on_every_database, session_routes, store};
 use time::Duration;
 use tower_sessions::session::Id;
 use tower_sessions::{Expiry, SessionManagerLayer};
@@ -70,7 +70,7 @@ impl Layered for PlainLayer {
     const REPLACES_UNKNOWN_IDS: bool = false;
 
     fn app(store: &DefaultStore) -> Router {
-        session_routes().layer(SessionManagerLayer::new(store.clone()))
+        session_routes().layer(SessionManagerLayer::new(store.clone()).with_name(COOKIE_NAME))
     }
 }
 

@@ -5,6 +5,7 @@ mod authentication;
 mod caching;
 mod columns;
 mod connect;
+mod cookie;
 mod created_at;
 mod custom_columns;
 mod cycle_id;

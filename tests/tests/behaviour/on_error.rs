@@ -12,7 +12,7 @@ use axum::{Extension, Router};
 use sea_orm::DatabaseConnection;
 use serde_json::json;
 use session_store::{Error, SessionInfo, SessionModel};
-use tests::{entity, new_session, on_every_database, store};
+use tests::{COOKIE_NAME, entity, new_session, on_every_database, store};
 use time::Duration;
 use tower::ServiceExt;
 use tower_sessions::Session;
@@ -100,7 +100,7 @@ async fn store_and_id(db: DatabaseConnection) -> (Store, Id) {
 }
 
 async fn get_with(app: Router, id: Id, path: &str) -> (StatusCode, HeaderMap, String) {
-    let request = Request::get(path).header(COOKIE, format!("id={id}"));
+    let request = Request::get(path).header(COOKIE, format!("{COOKIE_NAME}={id}"));
     let request = request.body(Body::empty()).unwrap();
     let response = app.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
@@ -118,7 +118,7 @@ async fn a_session_that_ended_meanwhile_is_answered_with_401_and_the_cookie_is_r
     assert_eq!((status, body.as_str()), (StatusCode::UNAUTHORIZED, ""));
     let set = headers[SET_COOKIE].to_str().unwrap();
     assert!(
-        set.starts_with("id=;") && set.contains("Max-Age=0"),
+        set.starts_with(&format!("{COOKIE_NAME}=;")) && set.contains("Max-Age=0"),
         "{set}"
     );
     assert_eq!(store.count().await.unwrap(), 0);

@@ -8,7 +8,7 @@ use axum::http::{Request, Response, StatusCode};
 use sea_orm::ColumnTrait;
 use serde_json::json;
 use session_store::SessionModel;
-use tests::{Application, send};
+use tests::{Application, COOKIE_NAME, send};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tower::{Layer, Service};
@@ -219,6 +219,7 @@ pub async fn run<M: SessionModel>(op: Op, actor: usize, fixture: Fixture<M>) -> 
             Middleware::StoreLayer => request(op, actor, store.layer(), *id).await,
             Middleware::PlainLayer => {
                 let layer = SessionManagerLayer::new(store.clone())
+                    .with_name(COOKIE_NAME)
                     .with_expiry(Expiry::OnInactivity(IDLE_TIMEOUT));
                 request(op, actor, layer, *id).await
             }

@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use sea_orm::{Database, DatabaseConnection};
 use session_store::{Data, SeaOrmStore, SessionModel, connect_options};
 use tests::kinds::json_and_offset::Model as Unversioned;
-use tests::{entity, new_session, on_database, send};
+use tests::{COOKIE_NAME, entity, new_session, on_database, send};
 use time::{Duration, OffsetDateTime};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
@@ -167,7 +167,7 @@ async fn data_in_memory(script: &Script) -> Option<Data> {
                 false
             }
         };
-        let layer = SessionManagerLayer::new(store.clone());
+        let layer = SessionManagerLayer::new(store.clone()).with_name(COOKIE_NAME);
         cookie = send(layer, cookie, run).await.cookie(cookie);
     }
     let record = store.load(&cookie?).await.unwrap();
