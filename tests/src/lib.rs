@@ -23,4 +23,4 @@ pub use sessions::{
     create_expiring, neighbouring_timestamps, new_session, record, row_count, row_expiry, store,
     without_timeouts,
 };
-pub use visitor::Visitor;
+pub use visitor::{Response, Visitor};

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{COOKIE, SET_COOKIE};
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use tower::ServiceExt;
 use tower_sessions::session::Id;
 
@@ -21,6 +21,7 @@ pub struct Response {
     pub status: StatusCode,
     pub body: String,
     pub set_cookie: Option<String>,
+    pub headers: HeaderMap,
 }
 
 impl Visitor {
@@ -45,9 +46,9 @@ impl Visitor {
         }
         let request = request.body(Body::empty()).unwrap();
         let response = self.app.clone().oneshot(request).await.unwrap();
-        let status = response.status();
-        let set_cookie = response
-            .headers()
+        let (parts, body) = response.into_parts();
+        let (status, headers) = (parts.status, parts.headers);
+        let set_cookie = headers
             .get(SET_COOKIE)
             .map(|value| value.to_str().unwrap().to_owned());
         if let Some(set) = &set_cookie {
@@ -55,12 +56,13 @@ impl Visitor {
             let is_removal = set.contains("Max-Age=0");
             self.cookie = (!is_removal).then(|| pair.to_owned());
         }
-        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
         let body = String::from_utf8(body.to_vec()).unwrap();
         Response {
             status,
             body,
             set_cookie,
+            headers,
         }
     }
 

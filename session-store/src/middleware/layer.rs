@@ -24,6 +24,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// - The cookie is named `__Host-id`: see [`with_name`](SessionLayer::with_name). Its removal has the
     ///   attributes without which browsers would keep it.
+    /// - Shared caches do not keep the cookie: see [`with_cache_headers`](SessionLayer::with_cache_headers).
     /// - What a handler says with `Session::set_expiry` holds for that session from then on: see
     ///   [timeouts](crate::guide::timeouts#an-expiry-for-one-session).
     /// - The cookie is renewed with the row. When loading a session has moved its expiry, the response
@@ -69,6 +70,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             cookie: Arc::new(CookieOptions::new(Location::caller())),
             always_save: false,
             is_persistent: self.expiry().has_idle_timeout(),
+            has_cache_headers: true,
             on_error: DefaultOnError,
         }
     }
@@ -80,6 +82,7 @@ pub struct SessionLayer<M: SessionModel, E = DefaultOnError> {
     pub(super) cookie: Arc<CookieOptions>,
     pub(super) always_save: bool,
     pub(super) is_persistent: bool,
+    pub(super) has_cache_headers: bool,
     pub(super) on_error: E,
 }
 
@@ -289,6 +292,7 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
             cookie,
             always_save,
             is_persistent,
+            has_cache_headers,
             on_error: _,
         } = self;
         SessionLayer {
@@ -296,6 +300,7 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
             cookie,
             always_save,
             is_persistent,
+            has_cache_headers,
             on_error,
         }
     }
@@ -315,6 +320,43 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
     #[must_use]
     pub fn with_always_save(mut self, always_save: bool) -> Self {
         self.always_save = always_save;
+        self
+    }
+
+    /// Sets whether a response that sets or removes the session cookie has headers that keep the cookie out
+    /// of shared caches. The default is `true`. Without such headers, a cache may store the response, and
+    /// give one visitor's session to others, as [happened][issue].
+    ///
+    /// - `Cache-Control: no-cache="Set-Cookie"` is added, unless the application has set `no-store`,
+    ///   `private` or `no-cache`, for the whole response or for the field `Set-Cookie`. Other directives of
+    ///   the application stay, so a page with `public, max-age=60` can still be cached, but its cookie is
+    ///   not used again. Many caches read this as `no-cache`, and ask again each time ([RFC 9111, section
+    ///   5.2.2.4][rfc]).
+    /// - `Vary: Cookie` is added, unless the response varies by it already.
+    ///
+    /// Responses that neither set nor remove the cookie do not change: send `Cache-Control: no-store` with
+    /// pages that are for one visitor.
+    ///
+    /// <div class="warning">
+    ///
+    /// A layer around this one that sets `no-store` only where there is no `Cache-Control` leaves out the
+    /// responses with the cookie. Put it inside this layer, or use `false`.
+    ///
+    /// </div>
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
+    /// // A layer around this one sets `no-store` where there is no `Cache-Control`.
+    /// let layer = store.layer().with_cache_headers(false);
+    /// ```
+    ///
+    /// [issue]: https://github.com/auth0/nextjs-auth0/issues/2100
+    /// [rfc]: https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.4
+    #[must_use]
+    pub fn with_cache_headers(mut self, has_cache_headers: bool) -> Self {
+        self.has_cache_headers = has_cache_headers;
         self
     }
 
@@ -346,6 +388,7 @@ impl<M: SessionModel, E: Clone> Clone for SessionLayer<M, E> {
             cookie: Arc::clone(&self.cookie),
             always_save: self.always_save,
             is_persistent: self.is_persistent,
+            has_cache_headers: self.has_cache_headers,
             on_error: self.on_error.clone(),
         }
     }

@@ -1,5 +1,6 @@
 //! The middleware, with a small store for each request.
 
+mod cache_headers;
 mod cookie;
 mod cookie_name;
 mod layer;

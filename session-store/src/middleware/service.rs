@@ -9,6 +9,7 @@ use tower_cookies::{CookieManager, Cookies};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::cache_headers::keep_from_shared_caches;
 use super::cookie::RequestCookie;
 use super::layer::SessionLayer;
 use super::on_error::{DefaultOnError, OnError};
@@ -90,14 +91,17 @@ where
             cookie,
             always_save,
             is_persistent,
+            has_cache_headers,
             on_error,
         } = self.layer.clone();
+        let mut is_cookie_changed = false;
         let id = match cookie.read(&cookies) {
             RequestCookie::Id(id) => Some(id),
             RequestCookie::Missing => None,
             RequestCookie::Malformed => {
                 tracing::warn!("possibly suspicious activity: malformed session id");
                 cookie.remove(&cookies);
+                is_cookie_changed = true;
                 None
             }
         };
@@ -122,8 +126,13 @@ where
             let after = running.id().await.filter(|_| !has_ended);
             if let Some(new) = after.and_then(|id| running.new_cookie(id)) {
                 cookie.set(&cookies, new.id, new.max_age);
+                is_cookie_changed = true;
             } else if after.is_none() && id.is_some() {
                 cookie.remove(&cookies);
+                is_cookie_changed = true;
+            }
+            if is_cookie_changed && has_cache_headers {
+                keep_from_shared_caches(response.headers_mut());
             }
             Ok(response)
         })

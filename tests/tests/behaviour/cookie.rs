@@ -4,15 +4,23 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, VARY};
+use axum::middleware::map_response;
 use sea_orm::DatabaseConnection;
 use session_store::{DefaultStore, SessionLayer, express_session};
-use tests::{COOKIE_NAME, Visitor, on_every_database, session_routes, store};
+use tests::{COOKIE_NAME, Clock, Response, Visitor, on_every_database, session_routes, store};
+use time::Duration;
 use tower_sessions::cookie::SameSite;
+use tower_sessions::session::Id;
 
 on_every_database!(
     the_name_has_the_strictest_prefix_that_the_options_allow,
     the_removal_has_the_attributes_that_the_prefix_demands,
     a_malformed_cookie_is_removed_with_the_attributes_that_the_prefix_demands,
+    a_response_that_sets_or_removes_the_cookie_is_marked_for_shared_caches,
+    what_the_application_says_to_caches_is_kept,
+    without_cache_headers_no_response_is_marked,
 );
 
 type Layer = SessionLayer<express_session::Model>;
@@ -91,6 +99,90 @@ async fn a_malformed_cookie_is_removed_with_the_attributes_that_the_prefix_deman
     assert!(removal.contains("Max-Age=0"), "{removal}");
     let expected = ["HttpOnly", "SameSite=Strict", "Secure", "Path=/"];
     assert_eq!(parts(&removal), (COOKIE_NAME, BTreeSet::from(expected)));
+}
+
+/// Sends requests that set, renew or remove the cookie. Those with the session come every ten minutes.
+async fn changes(app: &Router, clock: &Clock) -> Vec<Response> {
+    let unknown = Visitor::with_cookie(app, &Id::default().to_string());
+    let malformed = Visitor::with_cookie(app, "x");
+    let mut responses = Vec::new();
+    for (mut visitor, path) in [(unknown, "/get/user"), (malformed, "/")] {
+        responses.push(visitor.get(path).await);
+    }
+    let mut visitor = Visitor::new(app);
+    for path in ["/insert/user/ann", "/get/user", "/cycle", "/flush"] {
+        clock.advance(Duration::minutes(10));
+        responses.push(visitor.get(path).await);
+    }
+    responses
+}
+
+/// Returns `Cache-Control` and `Vary`, with their lines joined.
+fn cache_headers(response: &Response) -> [String; 2] {
+    [CACHE_CONTROL, VARY].map(|name| {
+        let lines = response.headers.get_all(name).iter();
+        let lines: Vec<_> = lines.map(|line| line.to_str().unwrap()).collect();
+        lines.join(", ")
+    })
+}
+
+async fn sliding_store(db: DatabaseConnection) -> (DefaultStore, Clock) {
+    let (store, clock) = store::<express_session::Model>(db).await;
+    (store.with_idle_timeout(Duration::HOUR), clock)
+}
+
+async fn a_response_that_sets_or_removes_the_cookie_is_marked_for_shared_caches(
+    db: DatabaseConnection,
+) {
+    let (store, clock) = sliding_store(db).await;
+    let app = session_routes().layer(store.layer());
+    for response in changes(&app, &clock).await {
+        assert!(response.set_cookie.is_some());
+        let marked = ["no-cache=\"Set-Cookie\"", "Cookie"];
+        assert_eq!(cache_headers(&response), marked);
+    }
+    // A response without the cookie is not marked, whether it reads the session or not.
+    let mut visitor = Visitor::new(&app);
+    visitor.ok("/insert/user/ann").await;
+    for path in ["/", "/get/user"] {
+        let response = visitor.get(path).await;
+        assert_eq!(
+            (&response.set_cookie, cache_headers(&response)),
+            (&None, [const { String::new() }; 2])
+        );
+    }
+}
+
+async fn what_the_application_says_to_caches_is_kept(db: DatabaseConnection) {
+    let (store, clock) = sliding_store(db).await;
+    for (said, expected) in [
+        ("no-store", "no-store"),
+        ("private", "private"),
+        (
+            "public, max-age=60",
+            "public, max-age=60, no-cache=\"Set-Cookie\"",
+        ),
+    ] {
+        let say = move |mut response: axum::response::Response| async move {
+            let headers = response.headers_mut();
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(said));
+            headers.insert(VARY, HeaderValue::from_static("Accept, cookie"));
+            response
+        };
+        let app = session_routes().layer(map_response(say));
+        for response in changes(&app.layer(store.layer()), &clock).await {
+            assert_eq!(cache_headers(&response), [expected, "Accept, cookie"]);
+        }
+    }
+}
+
+async fn without_cache_headers_no_response_is_marked(db: DatabaseConnection) {
+    let (store, clock) = sliding_store(db).await;
+    let app = session_routes().layer(store.layer().with_cache_headers(false));
+    for response in changes(&app, &clock).await {
+        assert!(response.set_cookie.is_some());
+        assert_eq!(cache_headers(&response), ["", ""]);
+    }
 }
 
 /// Returns with what message the layer is refused when it is put around an application.
