@@ -21,6 +21,9 @@ pub(super) struct CookieOptions {
     pub(super) domain: Option<Cow<'static, str>>,
     pub(super) partitioned: bool,
     pub(super) protection: Protection,
+    /// Keys that cookies are still read with.
+    #[cfg(any(feature = "signed", feature = "private"))]
+    pub(super) previous_keys: Vec<Key>,
     /// Where the layer was created.
     pub(super) location: &'static Location<'static>,
 }
@@ -47,6 +50,8 @@ impl CookieOptions {
             domain: None,
             partitioned: false,
             protection: Protection::Plaintext,
+            #[cfg(any(feature = "signed", feature = "private"))]
+            previous_keys: Vec::new(),
             location,
         }
     }
@@ -57,23 +62,41 @@ pub(super) enum RequestCookie {
     Missing,
     /// Its value is not an id.
     Malformed,
-    Id(Id),
+    Id {
+        id: Id,
+        /// Whether it was read with a previous key, and has to be set again.
+        is_old: bool,
+    },
 }
 
 impl CookieOptions {
     pub(super) fn read(&self, cookies: &Cookies) -> RequestCookie {
         let name = &self.name();
-        let cookie = match &self.protection {
-            Protection::Plaintext => cookies.get(name).map(Cookie::into_owned),
+        let (cookie, is_old) = match &self.protection {
+            Protection::Plaintext => (cookies.get(name).map(Cookie::into_owned), false),
             #[cfg(feature = "signed")]
-            Protection::Signed(key) => cookies.signed(key).get(name),
+            Protection::Signed(key) => self.read_with(key, |key| cookies.signed(key).get(name)),
             #[cfg(feature = "private")]
-            Protection::Private(key) => cookies.private(key).get(name),
+            Protection::Private(key) => self.read_with(key, |key| cookies.private(key).get(name)),
         };
         match cookie.map(|cookie| cookie.value().parse()) {
             None => RequestCookie::Missing,
             Some(Err(_)) => RequestCookie::Malformed,
-            Some(Ok(id)) => RequestCookie::Id(id),
+            Some(Ok(id)) => RequestCookie::Id { id, is_old },
+        }
+    }
+
+    /// Reads the cookie with this key or, if it was made with another, with a previous key. Returns whether
+    /// the key was a previous one.
+    #[cfg(any(feature = "signed", feature = "private"))]
+    fn read_with(
+        &self,
+        key: &Key,
+        read: impl Fn(&Key) -> Option<Cookie<'static>>,
+    ) -> (Option<Cookie<'static>>, bool) {
+        match read(key) {
+            Some(cookie) => (Some(cookie), false),
+            None => (self.previous_keys.iter().find_map(read), true),
         }
     }
 

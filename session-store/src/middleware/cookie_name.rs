@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use super::cookie::CookieOptions;
+#[cfg(any(feature = "signed", feature = "private"))]
+use super::cookie::Protection;
 
 /// A prefix of cookie names, and what browsers demand of such a cookie, whatever the case of its letters.
 ///
@@ -75,10 +77,10 @@ impl CookieOptions {
         name.into()
     }
 
-    /// Asserts that browsers accept the cookie. They refuse one silently: no visitor would stay signed in,
-    /// and no log would say why.
+    /// Asserts that the options fit together. Browsers refuse a cookie silently: no visitor would stay signed
+    /// in, and no log would say why.
     #[track_caller]
-    pub(super) fn assert_accepted(&self) {
+    pub(super) fn assert_consistent(&self) {
         let contradiction = self.contradiction();
         assert!(
             contradiction.is_none(),
@@ -88,8 +90,14 @@ impl CookieOptions {
         );
     }
 
-    /// Returns why browsers would refuse the cookie.
+    /// Returns which options contradict each other, and what to change.
     fn contradiction(&self) -> Option<String> {
+        #[cfg(any(feature = "signed", feature = "private"))]
+        if matches!(self.protection, Protection::Plaintext) && !self.previous_keys.is_empty() {
+            let message = "expected `with_signed` or `with_private` beside `with_previous_keys`, found \
+                           neither: add the one that the previous keys were used with";
+            return Some(message.to_owned());
+        }
         if self.partitioned && !self.secure {
             let message = "browsers accept a partitioned cookie only with `Secure`, found \
                            `with_secure(false)`: remove it, or `with_partitioned(true)`";

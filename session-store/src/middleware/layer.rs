@@ -361,18 +361,49 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
     }
 
     /// Signs the cookie with a `tower_sessions::cookie::Key`. A cookie that was not signed with this key
-    /// is ignored, without asking the database.
+    /// is ignored, without asking the database. To change the key without signing anyone out, see
+    /// [`with_previous_keys`](Self::with_previous_keys).
     #[cfg(feature = "signed")]
     #[must_use]
     pub fn with_signed(self, key: Key) -> Self {
         self.with_cookie(|cookie| cookie.protection = Protection::Signed(key))
     }
 
-    /// Encrypts and signs the cookie with a `tower_sessions::cookie::Key`.
+    /// Encrypts and signs the cookie with a `tower_sessions::cookie::Key`. To change the key without signing
+    /// anyone out, see [`with_previous_keys`](Self::with_previous_keys).
     #[cfg(feature = "private")]
     #[must_use]
     pub fn with_private(self, key: Key) -> Self {
         self.with_cookie(|cookie| cookie.protection = Protection::Private(key))
+    }
+
+    /// Sets the keys that [signed](Self::with_signed) or [private](Self::with_private) cookies are still read
+    /// with, so that a new key signs nobody out. The first request that loads or saves the session of such
+    /// a cookie sets the cookie again, under the current key. A request that does not use the session
+    /// leaves the cookie as it is, and costs no statement.
+    ///
+    /// Remove a previous key when it has leaked, or when no session is left that was last used before the
+    /// change: after the idle timeout, or when the last session with an end of its own has ended.
+    ///
+    /// # Panics
+    ///
+    /// When the layer is put around a service, previous keys without `with_signed` or `with_private` panic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
+    /// # use tower_sessions::cookie::Key;
+    /// # let (new, old) = (Key::generate(), Key::generate());
+    /// # #[cfg(feature = "signed")]
+    /// let layer = store.layer().with_signed(new).with_previous_keys([old]);
+    /// # #[cfg(feature = "signed")]
+    /// # let _: axum::Router = axum::Router::new().layer(layer);
+    /// ```
+    #[cfg(any(feature = "signed", feature = "private"))]
+    #[must_use]
+    pub fn with_previous_keys(self, keys: impl IntoIterator<Item = Key>) -> Self {
+        self.with_cookie(|cookie| cookie.previous_keys = keys.into_iter().collect())
     }
 
     fn with_cookie(mut self, set: impl FnOnce(&mut CookieOptions)) -> Self {
@@ -396,7 +427,7 @@ impl<M: SessionModel, E: Clone> Clone for SessionLayer<M, E> {
 
 impl<M: SessionModel, E> fmt::Debug for SessionLayer<M, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the key of signed and private cookies.
+        // Not the keys of signed and private cookies.
         f.debug_struct("SessionLayer")
             .field("store", &self.store)
             .field("name", &self.cookie.name())

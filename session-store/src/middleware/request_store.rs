@@ -55,13 +55,14 @@ impl<M: SessionModel> RequestStore<M> {
     }
 
     /// Creates the session of the request. Its store is this one.
-    pub(super) fn session(&self, id: Option<Id>) -> Session {
+    pub(super) fn session(&self, id: Option<Id>, is_cookie_old: bool) -> Session {
         let expiry = unset_expiry(self.store.expiry().lifetime());
         let session = Session::new(id, Arc::new(self.clone()), Some(expiry));
         let mut state = self.state();
         state.row = id.map_or(Row::Absent, Row::Unread);
         state.session = Some(session.clone());
         state.known_expiry = Some(expiry);
+        state.is_cookie_old = is_cookie_old;
         drop(state);
         session
     }
@@ -164,7 +165,8 @@ impl<M: SessionModel> RequestStore<M> {
         let Some(mut loaded) = loaded else {
             return Ok(None);
         };
-        if let Some(now) = loaded.slid_at {
+        let slid_at = loaded.slid_at;
+        if let Some(now) = slid_at.or_else(|| state.is_cookie_old.then(|| self.store.now())) {
             let cookie = self.new_cookie(*id, loaded.expiry, loaded.expires_at, now);
             state.new_cookie = Some(cookie);
         }

@@ -31,7 +31,7 @@ impl<S, M: SessionModel, E: Clone> Layer<S> for SessionLayer<M, E> {
 
     #[track_caller]
     fn layer(&self, inner: S) -> Self::Service {
-        self.cookie.assert_accepted();
+        self.cookie.assert_consistent();
         let layer = self.clone();
         SessionService(CookieManager::new(WithSession { inner, layer }))
     }
@@ -95,18 +95,18 @@ where
             on_error,
         } = self.layer.clone();
         let mut is_cookie_changed = false;
-        let id = match cookie.read(&cookies) {
-            RequestCookie::Id(id) => Some(id),
-            RequestCookie::Missing => None,
+        let (id, is_old) = match cookie.read(&cookies) {
+            RequestCookie::Id { id, is_old } => (Some(id), is_old),
+            RequestCookie::Missing => (None, false),
             RequestCookie::Malformed => {
                 tracing::warn!("possibly suspicious activity: malformed session id");
                 cookie.remove(&cookies);
                 is_cookie_changed = true;
-                None
+                (None, false)
             }
         };
         let store = RequestStore::new(store, is_persistent);
-        let session = store.session(id);
+        let session = store.session(id, is_old);
         request.extensions_mut().insert(session.clone());
         request.extensions_mut().insert(store.info());
         let running = RunningRequest::new(store, session);

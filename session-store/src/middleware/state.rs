@@ -16,7 +16,11 @@ pub(super) struct State {
     pub(super) row: Row,
     /// The request's session, until the response is there.
     pub(super) session: Option<Session>,
-    /// The cookie that has to be set, because the session was saved or its expiry has moved.
+    /// Whether the cookie was read with a previous key. It is set again once the session is loaded: until
+    /// then, its `Max-Age` is unknown.
+    pub(super) is_cookie_old: bool,
+    /// The cookie that has to be set, because the session was saved, its expiry has moved or the cookie is
+    /// old.
     pub(super) new_cookie: Option<NewCookie>,
     /// The expiry of the session when it was last saved, or when the request began.
     pub(super) known_expiry: Option<Expiry>,

@@ -11,7 +11,8 @@ use sea_orm::DatabaseConnection;
 use session_store::{DefaultStore, SessionLayer, express_session};
 use tests::{COOKIE_NAME, Clock, Response, Visitor, on_every_database, session_routes, store};
 use time::Duration;
-use tower_sessions::cookie::SameSite;
+use tower::Layer as _;
+use tower_sessions::cookie::{Key, SameSite};
 use tower_sessions::session::Id;
 
 on_every_database!(
@@ -21,6 +22,11 @@ on_every_database!(
     a_response_that_sets_or_removes_the_cookie_is_marked_for_shared_caches,
     what_the_application_says_to_caches_is_kept,
     without_cache_headers_no_response_is_marked,
+    a_signed_cookie_of_a_previous_key_is_read_and_set_again,
+    a_private_cookie_of_a_previous_key_is_read_and_set_again,
+    a_cookie_of_a_previous_key_is_set_again_by_a_save_and_removed_with_its_session,
+    a_cookie_of_a_previous_key_stays_until_its_session_is_used,
+    a_cookie_until_the_browser_closes_is_one_under_the_new_key_too,
 );
 
 type Layer = SessionLayer<express_session::Model>;
@@ -185,6 +191,96 @@ async fn without_cache_headers_no_response_is_marked(db: DatabaseConnection) {
     }
 }
 
+/// Signs a visitor in under a key, and returns the visitor of the same site under a new key.
+async fn rotate(store: &DefaultStore, protect: fn(Layer, Key) -> Layer) -> (Visitor, Key) {
+    let (old, new) = (Key::generate(), Key::generate());
+    let layer = protect(store.layer(), old.clone());
+    let mut before = Visitor::new(&session_routes().layer(layer));
+    before.ok("/insert/user/ann").await;
+    let layer = protect(store.layer(), new.clone());
+    let layer = layer.with_previous_keys([Key::generate(), old]);
+    let mut after = Visitor::new(&session_routes().layer(layer));
+    after.cookie = before.cookie;
+    (after, new)
+}
+
+async fn check_rotation(db: DatabaseConnection, protect: fn(Layer, Key) -> Layer) {
+    let (store, clock) = sliding_store(db).await;
+    let (mut visitor, new) = rotate(&store, protect).await;
+    let app = session_routes().layer(protect(store.layer(), new));
+    let mut without_previous = Visitor::new(&app);
+    without_previous.cookie = visitor.cookie.clone();
+    assert_eq!(without_previous.ok("/get/user").await, "nothing");
+
+    // Too early for the session to slide: the cookie lasts as long as the row.
+    clock.advance(Duration::minutes(5));
+    let response = visitor.get("/get/user").await;
+    assert_eq!(response.body, "ann");
+    let set = response.set_cookie.unwrap();
+    assert!(set.contains("Max-Age=3300"), "{set}");
+    without_previous.cookie = visitor.cookie.clone();
+    assert_eq!(without_previous.ok("/get/user").await, "ann");
+    let again = visitor.get("/get/user").await;
+    assert_eq!((again.body.as_str(), again.set_cookie), ("ann", None));
+
+    // Nobody's key.
+    let forger = protect(store.layer(), Key::generate());
+    let mut forger = Visitor::new(&session_routes().layer(forger));
+    forger.ok("/insert/user/eve").await;
+    visitor.cookie = forger.cookie;
+    assert_eq!(visitor.ok("/get/user").await, "nothing");
+}
+
+async fn a_signed_cookie_of_a_previous_key_is_read_and_set_again(db: DatabaseConnection) {
+    check_rotation(db, Layer::with_signed).await;
+}
+
+async fn a_private_cookie_of_a_previous_key_is_read_and_set_again(db: DatabaseConnection) {
+    check_rotation(db, Layer::with_private).await;
+}
+
+async fn a_cookie_of_a_previous_key_is_set_again_by_a_save_and_removed_with_its_session(
+    db: DatabaseConnection,
+) {
+    let (store, _) = sliding_store(db).await;
+    for (path, max_age) in [
+        ("/insert/n/1", "Max-Age=3600"),
+        ("/clear-then-insert", "Max-Age=3600"),
+        ("/cycle", "Max-Age=3600"),
+        ("/flush", "Max-Age=0"),
+    ] {
+        let (mut visitor, _) = rotate(&store, Layer::with_signed).await;
+        let set = visitor.get(path).await.set_cookie.unwrap();
+        assert!(set.contains(max_age), "{path}: {set}");
+    }
+}
+
+async fn a_cookie_of_a_previous_key_stays_until_its_session_is_used(db: DatabaseConnection) {
+    let (store, _) = sliding_store(db).await;
+    let (mut visitor, _) = rotate(&store, Layer::with_signed).await;
+    assert_eq!(visitor.get("/").await.set_cookie, None);
+    assert!(visitor.get("/get/user").await.set_cookie.is_some());
+}
+
+async fn a_cookie_until_the_browser_closes_is_one_under_the_new_key_too(db: DatabaseConnection) {
+    let (store, _) = store::<express_session::Model>(db).await;
+    let (mut visitor, _) = rotate(&store, Layer::with_signed).await;
+    let set = visitor.get("/get/user").await.set_cookie.unwrap();
+    assert!(!set.contains("Max-Age"), "{set}");
+}
+
+#[test]
+fn debug_output_has_no_key() {
+    let store = DefaultStore::new(DatabaseConnection::default());
+    let with_keys = |key: Key| {
+        let layer = store.layer().with_private(key.clone());
+        let layer = layer.with_previous_keys([key]);
+        format!("{layer:?} {:?}", layer.layer(()))
+    };
+    let outputs = [1, 2].map(|byte| with_keys(Key::from(&[byte; 64])));
+    assert_eq!(outputs[0], outputs[1]);
+}
+
 /// Returns with what message the layer is refused when it is put around an application.
 fn refusal(layer: Layer) -> Option<String> {
     let router = catch_unwind(AssertUnwindSafe(|| Router::<()>::new().layer(layer)));
@@ -192,7 +288,7 @@ fn refusal(layer: Layer) -> Option<String> {
 }
 
 #[test]
-fn a_name_that_the_other_options_contradict_is_refused_in_any_order() {
+fn options_that_contradict_each_other_are_refused_in_any_order() {
     let store = DefaultStore::new(DatabaseConnection::default());
     let layer = || store.layer();
     for (refused, expected) in [
@@ -206,6 +302,10 @@ fn a_name_that_the_other_options_contradict_is_refused_in_any_order() {
             "__Http",
         ),
         (layer().with_partitioned(true).with_secure(false), "partit"),
+        (
+            layer().with_previous_keys([Key::generate()]),
+            "expected `with_signed`",
+        ),
     ] {
         let message = refusal(refused).unwrap();
         assert!(message.contains(expected), "{message}");
