@@ -76,6 +76,13 @@ impl Handler {
         self.steps.contains(&Step::Call(call))
     }
 
+    /// Returns whether the request saves a session that it has not changed. If that is a new one, tower-sessions
+    /// gives the visitor no cookie for it.
+    fn saves_no_change(&self) -> bool {
+        let changes = |step: &Step| matches!(step, Step::Call(call) if !matches!(call, Call::Get(_) | Call::Load | Call::Save));
+        self.calls(Call::Save) && !self.steps.iter().any(changes)
+    }
+
     /// Returns whether only a save at the end of the request could change the session.
     pub fn changes_nothing(&self) -> bool {
         self.is_alone()
@@ -95,6 +102,7 @@ impl Script {
             handler.is_alone()
                 && !handler.fails
                 && !handler.calls(Call::Delete)
+                && !handler.saves_no_change()
                 && !is_refused(handler)
         })
     }
