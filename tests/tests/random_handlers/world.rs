@@ -56,6 +56,8 @@ impl View {
 
     fn called(&mut self, call: Call) {
         match (*self, call) {
+            // It does not read the session.
+            (_, Call::SetExpiry(_)) => {}
             (_, Call::Clear | Call::Flush | Call::Delete) => self.clear(),
             (Self::Untouched, _) | (Self::Cleared, Call::Save | Call::Load) => *self = Self::Read,
             _ => {}
@@ -190,9 +192,13 @@ impl<M: SessionModel> World<M> {
         if let Call::Clear | Call::Flush = call {
             self.ledger().view.clear();
         }
+        // Without an id, which `cycle_id` takes away, `load` does nothing.
+        let is_empty_load = call == Call::Load && session.id().is_none();
         let is_ok = self::call(call, session, token).await;
         let mut ledger = self.ledger();
-        ledger.view.called(call);
+        if !is_empty_load {
+            ledger.view.called(call);
+        }
         if ledger.view == View::Read {
             ledger.session.insert(token);
         } else {
