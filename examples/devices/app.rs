@@ -46,7 +46,7 @@ pub fn app(store: session::Store) -> Router {
         .with_same_site(SameSite::Lax)
         .with_name("devices")
         .with_persistent_cookie(false)
-        // `add_headers` sends `no-store` where there is no `Cache-Control`.
+        // `add_headers` adds `no-store` to responses without a `Cache-Control`.
         .with_cache_headers(false)
         .on_error(|error: &Error, _: Response| match error {
             // Another device has signed this one out while the request ran.

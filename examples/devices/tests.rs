@@ -424,7 +424,7 @@ async fn the_current_password_is_asked_for_unless_it_was_given_within_ten_minute
         .post("/password", "new_password=battery-staple")
         .await
         .redirects_to("/");
-    // A change of the password is no proof of knowing it.
+    // Changing the password does not count as giving it.
     clock.advance(Duration::minutes(1));
     laptop.get("/password").await.shows("Current password");
 }

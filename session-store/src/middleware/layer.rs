@@ -102,13 +102,15 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
     ///
     /// # Panics
     ///
-    /// When the layer is put around a service, it panics if browsers would refuse the cookie, because the
-    /// name begins with
+    /// When the layer is put around a service, it panics if browsers would refuse the cookie because the
+    /// other options contradict the prefix of its name:
     ///
-    /// - `__Host-`, and there is a domain, another path than `/`, or no `Secure`;
-    /// - `__Secure-`, and there is no `Secure`;
-    /// - `__Http-` or `__Host-Http-` ([MDN][mdn]), and there is no `HttpOnly`, or what `__Secure-` or
-    ///   `__Host-` demands is missing.
+    /// | the prefix | needs |
+    /// |---|---|
+    /// | `__Host-` | `Secure`, no domain, and the path `/` |
+    /// | `__Secure-` | `Secure` |
+    /// | `__Host-Http-` ([MDN][mdn]) | the same as `__Host-`, and `HttpOnly` |
+    /// | `__Http-` ([MDN][mdn]) | the same as `__Secure-`, and `HttpOnly` |
     ///
     /// As in browsers, the case of the letters does not matter.
     ///
@@ -339,8 +341,8 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
     ///
     /// <div class="warning">
     ///
-    /// A layer around this one that sets `no-store` only where there is no `Cache-Control` leaves out the
-    /// responses with the cookie. Put it inside this layer, or use `false`.
+    /// Some applications have an outer layer that adds `no-store` to responses without a `Cache-Control`. It
+    /// skips the responses that have this one. Put that layer inside the session layer, or use `false`.
     ///
     /// </div>
     ///
@@ -348,7 +350,7 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
     ///
     /// ```
     /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
-    /// // A layer around this one sets `no-store` where there is no `Cache-Control`.
+    /// // An outer layer adds `no-store` to responses without a `Cache-Control`.
     /// let layer = store.layer().with_cache_headers(false);
     /// ```
     ///

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tower_cookies::service::future::ResponseFuture;
 use tower_cookies::{CookieManager, Cookies};
 use tower_layer::Layer;
@@ -15,7 +15,6 @@ use super::layer::SessionLayer;
 use super::on_error::{DefaultOnError, OnError};
 use super::request_store::RequestStore;
 use super::running_request::RunningRequest;
-use crate::error::Error;
 use crate::model::SessionModel;
 
 type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
@@ -120,7 +119,7 @@ where
                 }
             } else if let Err(error) = running.save(always_save).await {
                 tracing::error!(%error, "failed to save session");
-                has_ended = matches!(*error, Error::NotFound | Error::Ended);
+                has_ended = error.status() == StatusCode::UNAUTHORIZED;
                 response = on_error.respond(&error, response);
             }
             let after = running.id().await.filter(|_| !has_ended);
