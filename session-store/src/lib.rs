@@ -19,6 +19,7 @@ mod store;
 mod telemetry;
 mod tower_sessions;
 
+pub use self::tower_sessions::TowerSession;
 pub use ::tower_sessions::session::Id;
 pub use connect::connect_options;
 pub use error::Error;

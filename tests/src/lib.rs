@@ -6,6 +6,7 @@ mod connection_killer;
 pub mod database;
 mod entity;
 pub mod kinds;
+mod layer;
 mod on_every_database;
 mod send;
 mod session_routes;
@@ -17,6 +18,7 @@ pub const COOKIE_NAME: &str = "__Host-id";
 
 pub use clock::Clock;
 pub use connection_killer::ConnectionKiller;
+pub use layer::layer;
 pub use send::{Answer, Application, send};
 pub use session_routes::session_routes;
 pub use sessions::{

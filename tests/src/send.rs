@@ -4,10 +4,10 @@ use std::convert::Infallible;
 
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{Request, Response, StatusCode};
+use session_store::Id;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_sessions::Session;
-use tower_sessions::session::Id;
 
 use crate::COOKIE_NAME;
 

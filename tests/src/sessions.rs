@@ -6,8 +6,8 @@ use sea_orm::{DatabaseConnection, EntityTrait};
 use serde_json::Value;
 use session_store::{SeaOrmStore, SessionModel};
 use time::{Duration, OffsetDateTime};
-use tower_sessions::SessionStore;
-use tower_sessions::session::{Id, Record};
+use tower_sessions_core::SessionStore;
+use tower_sessions_core::session::{Id, Record};
 
 use crate::Clock;
 

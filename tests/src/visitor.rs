@@ -4,8 +4,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, Request, StatusCode};
+use session_store::Id;
 use tower::ServiceExt;
-use tower_sessions::session::Id;
 
 use crate::COOKIE_NAME;
 

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 
 #[cfg(any(feature = "signed", feature = "private"))]
 use tower_cookies::cookie::Key;
 use tower_cookies::cookie::SameSite;
+use tower_sessions::Session;
 
 use super::cookie::CookieOptions;
 #[cfg(any(feature = "signed", feature = "private"))]
@@ -15,6 +17,7 @@ use super::cookie::Protection;
 use super::on_error::DefaultOnError;
 use crate::model::SessionModel;
 use crate::store::SeaOrmStore;
+use crate::tower_sessions::TowerSession;
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Creates the middleware that gives each request its [`Session`](tower_sessions::Session).
@@ -65,6 +68,32 @@ impl<M: SessionModel> SeaOrmStore<M> {
     #[must_use]
     #[track_caller]
     pub fn layer(&self) -> SessionLayer<M> {
+        self.layer_for()
+    }
+
+    /// Creates the same middleware as [`layer`](Self::layer) for the `Session` of another version of
+    /// tower-sessions. Everything is the same but the type of the `Session` that handlers get.
+    ///
+    /// # Examples
+    ///
+    /// The layer [under axum-login](crate::guide::axum_login), which uses tower-sessions 0.14:
+    ///
+    /// ```
+    /// # #[cfg(feature = "tower-sessions-0_14")]
+    /// # fn example<B: axum_login::AuthnBackend + 'static>(store: session_store::DefaultStore, backend: B) {
+    /// use axum::Router;
+    /// use axum_login::AuthManager;
+    /// use axum_login::tower_sessions::Session;
+    /// use tower::layer::layer_fn;
+    ///
+    /// let app: Router = Router::new()
+    ///     .layer(layer_fn(move |app| AuthManager::new(app, backend.clone(), "axum-login.data")))
+    ///     .layer(store.layer_for::<Session>());
+    /// # }
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn layer_for<T: TowerSession>(&self) -> SessionLayer<M, T> {
         SessionLayer {
             store: self.clone(),
             cookie: Arc::new(CookieOptions::new(Location::caller())),
@@ -72,21 +101,23 @@ impl<M: SessionModel> SeaOrmStore<M> {
             is_persistent: self.expiry().has_idle_timeout(),
             has_cache_headers: true,
             on_error: DefaultOnError,
+            session: PhantomData,
         }
     }
 }
 
 /// The session middleware. Created by [`SeaOrmStore::layer`].
-pub struct SessionLayer<M: SessionModel, E = DefaultOnError> {
+pub struct SessionLayer<M: SessionModel, T: TowerSession = Session, E = DefaultOnError> {
     pub(super) store: SeaOrmStore<M>,
     pub(super) cookie: Arc<CookieOptions>,
     pub(super) always_save: bool,
     pub(super) is_persistent: bool,
     pub(super) has_cache_headers: bool,
     pub(super) on_error: E,
+    pub(super) session: PhantomData<fn() -> T>,
 }
 
-impl<M: SessionModel, E> SessionLayer<M, E> {
+impl<M: SessionModel, T: TowerSession, E> SessionLayer<M, T, E> {
     /// Sets the cookie's name. The default depends on the other options:
     ///
     /// | the default name | when |
@@ -288,7 +319,7 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
     /// # let _: axum::Router = axum::Router::new().layer(layer);
     /// ```
     #[must_use]
-    pub fn on_error<F>(self, on_error: F) -> SessionLayer<M, F> {
+    pub fn on_error<F>(self, on_error: F) -> SessionLayer<M, T, F> {
         let Self {
             store,
             cookie,
@@ -296,6 +327,7 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
             is_persistent,
             has_cache_headers,
             on_error: _,
+            session,
         } = self;
         SessionLayer {
             store,
@@ -304,6 +336,7 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
             is_persistent,
             has_cache_headers,
             on_error,
+            session,
         }
     }
 
@@ -414,7 +447,7 @@ impl<M: SessionModel, E> SessionLayer<M, E> {
     }
 }
 
-impl<M: SessionModel, E: Clone> Clone for SessionLayer<M, E> {
+impl<M: SessionModel, T: TowerSession, E: Clone> Clone for SessionLayer<M, T, E> {
     fn clone(&self) -> Self {
         Self {
             store: self.store.clone(),
@@ -423,11 +456,12 @@ impl<M: SessionModel, E: Clone> Clone for SessionLayer<M, E> {
             is_persistent: self.is_persistent,
             has_cache_headers: self.has_cache_headers,
             on_error: self.on_error.clone(),
+            session: PhantomData,
         }
     }
 }
 
-impl<M: SessionModel, E> fmt::Debug for SessionLayer<M, E> {
+impl<M: SessionModel, T: TowerSession, E> fmt::Debug for SessionLayer<M, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the keys of signed and private cookies.
         f.debug_struct("SessionLayer")

@@ -5,12 +5,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
-use tower_sessions::session::{Id, Record};
-use tower_sessions::session_store::{self, SessionStore};
-use tower_sessions::{Expiry, Session};
+use tower_sessions::Expiry;
+use tower_sessions::session::Id;
 
 use super::row::Row;
 use super::session_info::SessionInfo;
@@ -20,17 +18,20 @@ use crate::error::{Error, Result};
 use crate::model::{Columns, Data, SessionModel, SessionRef, store_keys};
 use crate::store::{LoadedSession, SeaOrmStore};
 use crate::telemetry::metrics;
+use crate::tower_sessions::{Backend, TowerSession};
 
 /// The maximum number of times that a save is tried. It starts again whenever another request has saved
 /// first.
 const SAVE_ATTEMPTS: u32 = 1_000;
 
 /// The store of one request.
-pub(super) struct RequestStore<M: SessionModel> {
+pub(super) struct RequestStore<M: SessionModel, T: TowerSession> {
     pub(super) store: SeaOrmStore<M>,
     /// Whether the cookie of a session without an expiry of its own has a `Max-Age`.
     is_persistent: bool,
     state: Arc<Mutex<State>>,
+    /// The request's session, until the response is there.
+    session: Arc<Mutex<Option<T>>>,
 }
 
 /// What a handler has passed to `Session::set_expiry`.
@@ -45,22 +46,23 @@ fn unset_expiry(lifetime: Duration) -> Expiry {
     Expiry::OnInactivity(lifetime.saturating_add(Duration::NANOSECOND))
 }
 
-impl<M: SessionModel> RequestStore<M> {
+impl<M: SessionModel, T: TowerSession> RequestStore<M, T> {
     pub(super) fn new(store: SeaOrmStore<M>, is_persistent: bool) -> Self {
         Self {
             store,
             is_persistent,
             state: Arc::default(),
+            session: Arc::default(),
         }
     }
 
     /// Creates the session of the request. Its store is this one.
-    pub(super) fn session(&self, id: Option<Id>, is_cookie_old: bool) -> Session {
+    pub(super) fn session(&self, id: Option<Id>, is_cookie_old: bool) -> T {
         let expiry = unset_expiry(self.store.expiry().lifetime());
-        let session = Session::new(id, Arc::new(self.clone()), Some(expiry));
+        let session = T::new(id, self.clone(), expiry);
+        *lock(&self.session) = Some(session.clone());
         let mut state = self.state();
         state.row = id.map_or(Row::Absent, Row::Unread);
-        state.session = Some(session.clone());
         state.known_expiry = Some(expiry);
         state.is_cookie_old = is_cookie_old;
         drop(state);
@@ -72,7 +74,13 @@ impl<M: SessionModel> RequestStore<M> {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
+    }
+
+    /// Forgets the request's session.
+    pub(super) fn forget_session(&self) {
+        let session = lock(&self.session).take();
+        drop(session);
     }
 
     pub(super) fn row(&self) -> Row {
@@ -87,23 +95,25 @@ impl<M: SessionModel> RequestStore<M> {
         Ok(snapshot)
     }
 
-    fn noted<T>(&self, result: Result<T>) -> session_store::Result<T> {
+    /// Notes an error with its type: tower-sessions' own errors are text.
+    fn noted<V>(&self, result: Result<V>) -> std::result::Result<V, Arc<Error>> {
         result.map_err(|error| {
             let error = Arc::new(error);
             self.state().error = Some(Arc::clone(&error));
-            error.as_ref().into()
+            error
         })
     }
 
     /// Returns the expiry that the handler has chosen with `Session::set_expiry` since the last save.
     fn chosen_expiry(&self) -> Option<Chosen> {
-        let state = self.state();
         // After the response, there is no way to know.
-        let expiry = state.session.as_ref()?.expiry();
+        let expiry = lock(&self.session).as_ref()?.expiry();
         let unset = unset_expiry(self.store.expiry().lifetime());
-        (expiry != state.known_expiry).then(|| match expiry.filter(|expiry| *expiry != unset) {
-            Some(expiry) => Chosen::Own(expiry),
-            None => Chosen::OfTheStore,
+        (expiry != self.state().known_expiry).then(|| {
+            match expiry.filter(|expiry| *expiry != unset) {
+                Some(expiry) => Chosen::Own(expiry),
+                None => Chosen::OfTheStore,
+            }
         })
     }
 
@@ -174,56 +184,51 @@ impl<M: SessionModel> RequestStore<M> {
         Ok(Some(loaded))
     }
 
-    async fn save_session(&self, record: &Record) -> Result<()> {
+    async fn save_session(&self, id: &Id, data: &Data) -> Result<()> {
         let snapshot = match self.row() {
-            Row::Loaded(snapshot) if snapshot.id == record.id => snapshot,
+            Row::Loaded(snapshot) if snapshot.id == *id => snapshot,
             Row::Absent => return Err(Error::Ended),
-            _ => self.read(&record.id).await?.ok_or(Error::Ended)?,
+            _ => self.read(id).await?.ok_or(Error::Ended)?,
         };
-        self.update(snapshot, record).await?;
+        self.update(snapshot, *id, data).await?;
         Ok(())
     }
 
-    pub(super) async fn create_session(&self, record: &mut Record) -> Result<()> {
-        let renewed = match self.row() {
-            Row::Renewing(renewal) => {
-                record.id = renewal.to;
-                match renewal.snapshot {
-                    Some(snapshot) => Some(snapshot),
-                    None => self.read(&renewal.from).await?,
-                }
+    /// Creates a session, or gives the row of this one its new id. Returns the id, and when the session
+    /// expires.
+    pub(super) async fn create_session(&self, data: &Data) -> Result<(Id, OffsetDateTime)> {
+        if let Row::Renewing(renewal) = self.row() {
+            let snapshot = match renewal.snapshot {
+                Some(snapshot) => Some(snapshot),
+                None => self.read(&renewal.from).await?,
+            };
+            if let Some(snapshot) = snapshot {
+                let expires_at = self.renew(snapshot, renewal.to, data).await?;
+                return Ok((renewal.to, expires_at));
             }
-            _ => None,
-        };
-        record.expiry_date = match renewed {
-            Some(snapshot) => self.renew(snapshot, record).await?,
-            None => self.insert(record).await?,
-        };
-        Ok(())
+        }
+        self.insert(data).await
     }
 
-    /// Inserts a row under a new id, because the visitor may have chosen the record's. Returns when the
-    /// session expires.
-    async fn insert(&self, record: &mut Record) -> Result<OffsetDateTime> {
-        record.id = Id::default();
+    /// Inserts a row under a new id, because the visitor may have chosen the session's. Returns the id, and
+    /// when the session expires.
+    async fn insert(&self, data: &Data) -> Result<(Id, OffsetDateTime)> {
+        let mut id = Id::default();
         let now = self.store.now();
-        let data = self.with_expiry(&record.data, None)?;
-        let session = SessionRef::new(&record.id, &data, now);
+        let data = self.with_expiry(data, None)?;
+        let session = SessionRef::new(&id, &data, now);
         let expiry = session.expiry;
         let expires_at = self.store.expires_at(&session, Some(now), now);
-        let expires_at = self
-            .store
-            .insert(&mut record.id, &data, expires_at, now)
-            .await?;
-        let snapshot = Snapshot::of_inserted::<M>(record.id, &data, now);
+        let expires_at = self.store.insert(&mut id, &data, expires_at, now).await?;
+        let snapshot = Snapshot::of_inserted::<M>(id, &data, now);
         self.saved(snapshot, expiry, expires_at, now);
-        Ok(expires_at)
+        Ok((id, expires_at))
     }
 
     /// Updates the row after `cycle_id`. Returns when the session expires.
-    async fn renew(&self, snapshot: Snapshot, record: &Record) -> Result<OffsetDateTime> {
+    async fn renew(&self, snapshot: Snapshot, to: Id, data: &Data) -> Result<OffsetDateTime> {
         self.state().row.set_uncertain(true);
-        let updated = self.update(snapshot, record).await;
+        let updated = self.update(snapshot, to, data).await;
         let is_uncertain = matches!(
             updated,
             Err(Error::Database { .. } | Error::Unreachable { .. })
@@ -232,24 +237,24 @@ impl<M: SessionModel> RequestStore<M> {
         updated
     }
 
-    /// Updates the row, and gives it the record's id. Returns when the session expires.
-    async fn update(&self, mut snapshot: Snapshot, record: &Record) -> Result<OffsetDateTime> {
-        let mine = self.with_expiry(&record.data, snapshot.expiry.clone())?;
+    /// Updates the row, and gives it this id. Returns when the session expires.
+    async fn update(&self, mut snapshot: Snapshot, id: Id, data: &Data) -> Result<OffsetDateTime> {
+        let mine = self.with_expiry(data, snapshot.expiry.clone())?;
         for _ in 0..SAVE_ATTEMPTS {
             let merged = snapshot.merge(&mine);
             let now = self.store.now();
-            let mut session = SessionRef::new(&record.id, merged.as_ref().unwrap_or(&mine), now);
+            let mut session = SessionRef::new(&id, merged.as_ref().unwrap_or(&mine), now);
             session.expiry_date = self.store.expires_at(&session, snapshot.created_at, now);
             let (expiry, expires_at) = (session.expiry, session.expiry_date);
             let update = self
                 .store
                 .update(&snapshot.id, &session, snapshot.version());
             if update.await? {
-                let snapshot = snapshot.saved(record.id, &mine, merged);
+                let snapshot = snapshot.saved(id, &mine, merged);
                 self.saved(snapshot, expiry, expires_at, now);
                 return Ok(expires_at);
             }
-            snapshot = self.select_again(snapshot, &record.id).await?;
+            snapshot = self.select_again(snapshot, &id).await?;
         }
         Err(Error::Conflict {
             attempts: SAVE_ATTEMPTS,
@@ -265,10 +270,11 @@ impl<M: SessionModel> RequestStore<M> {
         now: OffsetDateTime,
     ) {
         let cookie = self.new_cookie(snapshot.id, expiry, expires_at, now);
+        let session = lock(&self.session).clone();
         let mut state = self.state();
         state.row = Row::Loaded(snapshot);
         state.new_cookie = Some(cookie);
-        if let Some(session) = &state.session {
+        if let Some(session) = session {
             state.known_expiry = session.expiry();
         }
     }
@@ -292,7 +298,7 @@ impl<M: SessionModel> RequestStore<M> {
     }
 
     async fn delete_session(&self, id: &Id) -> Result<()> {
-        let session = self.state().session.clone();
+        let session = lock(&self.session).clone();
         // `cycle_id` takes the id from the session before it deletes. `flush` and `delete` do not.
         let is_renewed = session
             .as_ref()
@@ -322,42 +328,55 @@ impl<M: SessionModel> RequestStore<M> {
     }
 }
 
-/// Each error is noted with its type: tower-sessions' own errors are text.
-#[async_trait]
-impl<M: SessionModel> SessionStore for RequestStore<M> {
-    async fn create(&self, record: &mut Record) -> session_store::Result<()> {
-        self.noted(self.create_session(record).await)
+/// The store decides on the id of a new session, and on when a session expires.
+impl<M: SessionModel, T: TowerSession> Backend for RequestStore<M, T> {
+    async fn create(
+        &self,
+        _: Id,
+        data: &Data,
+        _: OffsetDateTime,
+    ) -> std::result::Result<(Id, OffsetDateTime), Arc<Error>> {
+        self.noted(self.create_session(data).await)
     }
 
-    async fn save(&self, record: &Record) -> session_store::Result<()> {
-        self.noted(self.save_session(record).await)
+    async fn save(
+        &self,
+        id: &Id,
+        data: &Data,
+        _: OffsetDateTime,
+    ) -> std::result::Result<(), Arc<Error>> {
+        self.noted(self.save_session(id, data).await)
     }
 
-    async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
+    async fn load(
+        &self,
+        id: &Id,
+    ) -> std::result::Result<Option<(Data, OffsetDateTime)>, Arc<Error>> {
         let loaded = self.noted(self.load_session(id).await)?;
-        Ok(loaded.map(|loaded| Record {
-            id: *id,
-            data: loaded.data,
-            expiry_date: loaded.expires_at,
-        }))
+        Ok(loaded.map(|loaded| (loaded.data, loaded.expires_at)))
     }
 
-    async fn delete(&self, id: &Id) -> session_store::Result<()> {
+    async fn delete(&self, id: &Id) -> std::result::Result<(), Arc<Error>> {
         self.noted(self.delete_session(id).await)
     }
 }
 
-impl<M: SessionModel> Clone for RequestStore<M> {
+fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<M: SessionModel, T: TowerSession> Clone for RequestStore<M, T> {
     fn clone(&self) -> Self {
         Self {
             store: self.store.clone(),
             is_persistent: self.is_persistent,
             state: Arc::clone(&self.state),
+            session: Arc::clone(&self.session),
         }
     }
 }
 
-impl<M: SessionModel> fmt::Debug for RequestStore<M> {
+impl<M: SessionModel, T: TowerSession> fmt::Debug for RequestStore<M, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the state: it contains the session's id and data.
         f.debug_struct("RequestStore")

@@ -3,23 +3,23 @@
 use std::sync::Arc;
 
 use sea_orm::DbErr;
-use tower_sessions::Session;
-use tower_sessions::session::{self, Id, Record};
+use tower_sessions::session::Id;
 
 use super::request_store::RequestStore;
 use super::row::{Renewal, Row};
 use super::state::NewCookie;
 use crate::error::{Error, Result};
 use crate::model::{Data, SessionModel};
+use crate::tower_sessions::TowerSession;
 
 /// A request that is running, with its session. Dropping it ends the request.
-pub(super) struct RunningRequest<M: SessionModel> {
-    store: RequestStore<M>,
-    session: Session,
+pub(super) struct RunningRequest<M: SessionModel, T: TowerSession> {
+    store: RequestStore<M, T>,
+    session: T,
 }
 
-impl<M: SessionModel> RunningRequest<M> {
-    pub(super) fn new(store: RequestStore<M>, session: Session) -> Self {
+impl<M: SessionModel, T: TowerSession> RunningRequest<M, T> {
+    pub(super) fn new(store: RequestStore<M, T>, session: T) -> Self {
         Self { store, session }
     }
 
@@ -61,7 +61,7 @@ impl<M: SessionModel> RunningRequest<M> {
     }
 
     /// Returns the store's error, of which tower-sessions has only the text.
-    fn noted(&self, error: &session::Error) -> Arc<Error> {
+    fn noted(&self, error: &T::Error) -> Arc<Error> {
         let noted = self.store.state().error.clone();
         noted.unwrap_or_else(|| {
             let source = DbErr::Custom(error.to_string());
@@ -79,13 +79,8 @@ impl<M: SessionModel> RunningRequest<M> {
         if !self.session.is_empty().await {
             return Ok(());
         }
-        let mut record = Record {
-            id: renewal.to,
-            data: Data::default(),
-            expiry_date: self.session.expiry_date(),
-        };
-        match self.store.create_session(&mut record).await {
-            Ok(()) | Err(Error::NotFound) => {}
+        match self.store.create_session(&Data::default()).await {
+            Ok(_) | Err(Error::NotFound) => {}
             Err(error @ Error::Unreachable { .. }) => return Err(error),
             // A column that cannot be empty does not keep a visitor signed in.
             Err(_) => self.store.store.delete_by_id(&renewal.from).await?,
@@ -95,7 +90,7 @@ impl<M: SessionModel> RunningRequest<M> {
         {
             return Ok(());
         }
-        self.store.store.delete_by_id(&record.id).await?;
+        self.store.store.delete_by_id(&renewal.to).await?;
         self.store.state().row = Row::Absent;
         Ok(())
     }
@@ -135,10 +130,9 @@ impl<M: SessionModel> RunningRequest<M> {
     }
 }
 
-impl<M: SessionModel> Drop for RunningRequest<M> {
+impl<M: SessionModel, T: TowerSession> Drop for RunningRequest<M, T> {
     fn drop(&mut self) {
         // The session owns the store, so neither would ever be dropped.
-        let session = self.store.state().session.take();
-        drop(session);
+        self.store.forget_session();
     }
 }

@@ -1,5 +1,6 @@
 //! The service: what happens before and after the application handles a request.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -8,6 +9,7 @@ use tower_cookies::service::future::ResponseFuture;
 use tower_cookies::{CookieManager, Cookies};
 use tower_layer::Layer;
 use tower_service::Service;
+use tower_sessions::Session;
 
 use super::cache_headers::keep_from_shared_caches;
 use super::cookie::RequestCookie;
@@ -16,17 +18,18 @@ use super::on_error::{DefaultOnError, OnError};
 use super::request_store::RequestStore;
 use super::running_request::RunningRequest;
 use crate::model::SessionModel;
+use crate::tower_sessions::TowerSession;
 
 type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 /// The service that [`SessionLayer`] wraps around an application.
 #[derive(Clone, Debug)]
-pub struct SessionService<S, M: SessionModel, E = DefaultOnError>(
-    CookieManager<WithSession<S, M, E>>,
+pub struct SessionService<S, M: SessionModel, T: TowerSession = Session, E = DefaultOnError>(
+    CookieManager<WithSession<S, M, T, E>>,
 );
 
-impl<S, M: SessionModel, E: Clone> Layer<S> for SessionLayer<M, E> {
-    type Service = SessionService<S, M, E>;
+impl<S, M: SessionModel, T: TowerSession, E: Clone> Layer<S> for SessionLayer<M, T, E> {
+    type Service = SessionService<S, M, T, E>;
 
     #[track_caller]
     fn layer(&self, inner: S) -> Self::Service {
@@ -36,13 +39,14 @@ impl<S, M: SessionModel, E: Clone> Layer<S> for SessionLayer<M, E> {
     }
 }
 
-impl<ReqBody, ResBody, S, M, E> Service<Request<ReqBody>> for SessionService<S, M, E>
+impl<ReqBody, ResBody, S, M, T, E> Service<Request<ReqBody>> for SessionService<S, M, T, E>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     S::Error: Send,
     S::Future: Send + 'static,
     ResBody: Send,
     M: SessionModel,
+    T: TowerSession,
     E: OnError<ResBody> + Clone + Send + 'static,
 {
     type Response = S::Response;
@@ -60,18 +64,19 @@ where
 
 /// Gives each request its session, and saves the session when the response is there.
 #[derive(Clone, Debug)]
-struct WithSession<S, M: SessionModel, E> {
+struct WithSession<S, M: SessionModel, T: TowerSession, E> {
     inner: S,
-    layer: SessionLayer<M, E>,
+    layer: SessionLayer<M, T, E>,
 }
 
-impl<ReqBody, ResBody, S, M, E> Service<Request<ReqBody>> for WithSession<S, M, E>
+impl<ReqBody, ResBody, S, M, T, E> Service<Request<ReqBody>> for WithSession<S, M, T, E>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     S::Error: Send,
     S::Future: Send + 'static,
     ResBody: Send,
     M: SessionModel,
+    T: TowerSession,
     E: OnError<ResBody> + Clone + Send + 'static,
 {
     type Response = S::Response;
@@ -92,6 +97,7 @@ where
             is_persistent,
             has_cache_headers,
             on_error,
+            session: PhantomData,
         } = self.layer.clone();
         let mut is_cookie_changed = false;
         let (id, is_old) = match cookie.read(&cookies) {
@@ -104,7 +110,7 @@ where
                 (None, false)
             }
         };
-        let store = RequestStore::new(store, is_persistent);
+        let store = RequestStore::<M, T>::new(store, is_persistent);
         let session = store.session(id, is_old);
         request.extensions_mut().insert(session.clone());
         request.extensions_mut().insert(store.info());

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
+use tower_sessions::Expiry;
 use tower_sessions::session::Id;
-use tower_sessions::{Expiry, Session};
 
 use super::row::Row;
 use crate::error::Error;
@@ -14,8 +14,6 @@ use crate::error::Error;
 #[derive(Default)]
 pub(super) struct State {
     pub(super) row: Row,
-    /// The request's session, until the response is there.
-    pub(super) session: Option<Session>,
     /// Whether the cookie was read with a previous key. It is set again once the session is loaded: until
     /// then, its `Max-Age` is unknown.
     pub(super) is_cookie_old: bool,

@@ -1,6 +1,5 @@
 //! The store: a session table, and what happens to the sessions in it.
 
-mod authentication;
 mod configuration;
 mod expiry;
 mod health;

@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
 use serde_json::json;
+use session_store::Id;
 use session_store::{CreatedAt, SeaOrmStore, SessionModel};
 use tests::{
     Clock, new_session, on_every_database, on_every_database_and_kind, record, row_expiry, store,
     without_timeouts,
 };
 use time::Duration;
-use tower_sessions::SessionStore;
-use tower_sessions::session::{Id, Record};
-use tower_sessions::session_store::Error;
+use tower_sessions_core::SessionStore;
+use tower_sessions_core::session::Record;
+use tower_sessions_core::session_store::Error;
 
 use crate::idle_timeout::{IDLE_TIMEOUT, store_with_idle_timeout};
 

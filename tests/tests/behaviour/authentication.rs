@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use sea_orm::DatabaseConnection;
 use session_store::SeaOrmStore;
-use tests::{Clock, Visitor, entity, on_every_database, row_count, session_routes, store};
+use tests::{Clock, Visitor, entity, layer, on_every_database, row_count, session_routes, store};
 use time::Duration;
 use tower_sessions::{Expiry, Session};
 
@@ -73,7 +73,7 @@ fn site(store: &Store) -> Router {
             }),
         )
         .with_state(store.clone())
-        .layer(store.layer())
+        .layer(layer(store))
 }
 
 async fn visitor(db: DatabaseConnection) -> (Store, Clock, Visitor) {
@@ -205,7 +205,7 @@ async fn a_save_after_clear_goes_by_the_age_of_the_authentication(db: DatabaseCo
             false
         }
     };
-    let id = tests::send(store.layer(), Some(id), handler)
+    let id = tests::send(layer(&store), Some(id), handler)
         .await
         .cookie(None);
     let row = store.find(&id.unwrap()).await.unwrap().unwrap();
@@ -222,7 +222,7 @@ async fn a_flush_after_an_authentication_ends_a_session_whose_columns_cannot_be_
             session.insert("user", "ann").await.unwrap();
             false
         };
-        let id = tests::send(store.layer(), None, sign_in).await.cookie(None);
+        let id = tests::send(layer(&store), None, sign_in).await.cookie(None);
         let authenticating: SeaOrmStore<_> = store.clone();
         let flush = move |session: Session| {
             let store = authenticating.clone();
@@ -233,7 +233,7 @@ async fn a_flush_after_an_authentication_ends_a_session_whose_columns_cannot_be_
                 fails
             }
         };
-        let answer = tests::send(store.layer(), id, flush).await;
+        let answer = tests::send(layer(&store), id, flush).await;
         assert_eq!(answer.status.is_server_error(), fails);
         assert_eq!(answer.set_cookie, Some(None), "the cookie is removed");
         assert_eq!(row_count(&store).await, 0);

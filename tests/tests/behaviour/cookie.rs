@@ -8,12 +8,15 @@ use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, VARY};
 use axum::middleware::map_response;
 use sea_orm::DatabaseConnection;
+use session_store::Id;
 use session_store::{DefaultStore, SessionLayer, express_session};
-use tests::{COOKIE_NAME, Clock, Response, Visitor, on_every_database, session_routes, store};
+use tests::{
+    COOKIE_NAME, Clock, Response, Visitor, layer, on_every_database, session_routes, store,
+};
 use time::Duration;
 use tower::Layer as _;
+use tower_sessions::Session;
 use tower_sessions::cookie::{Key, SameSite};
-use tower_sessions::session::Id;
 
 on_every_database!(
     the_name_has_the_strictest_prefix_that_the_options_allow,
@@ -29,7 +32,7 @@ on_every_database!(
     a_cookie_until_the_browser_closes_is_one_under_the_new_key_too,
 );
 
-type Layer = SessionLayer<express_session::Model>;
+type Layer = SessionLayer<express_session::Model, Session>;
 
 /// Options of the layer, and the cookie's name and attributes, but for `Max-Age` and `Expires`.
 type Configuration = (fn(Layer) -> Layer, &'static str, Vec<&'static str>);
@@ -78,7 +81,7 @@ fn parts(set_cookie: &str) -> (&str, BTreeSet<&str>) {
 async fn the_name_has_the_strictest_prefix_that_the_options_allow(db: DatabaseConnection) {
     let (store, _) = store::<express_session::Model>(db).await;
     for (configure, name, attributes) in configurations() {
-        let mut visitor = Visitor::new(&session_routes().layer(configure(store.layer())));
+        let mut visitor = Visitor::new(&session_routes().layer(configure(layer(&store))));
         let set = visitor.get("/insert/user/ann").await.set_cookie.unwrap();
         assert_eq!(parts(&set), (name, attributes.into_iter().collect()));
         assert_eq!(visitor.ok("/get/user").await, "ann", "{set}");
@@ -88,7 +91,7 @@ async fn the_name_has_the_strictest_prefix_that_the_options_allow(db: DatabaseCo
 async fn the_removal_has_the_attributes_that_the_prefix_demands(db: DatabaseConnection) {
     let (store, _) = store::<express_session::Model>(db).await;
     for (configure, name, attributes) in configurations() {
-        let mut visitor = Visitor::new(&session_routes().layer(configure(store.layer())));
+        let mut visitor = Visitor::new(&session_routes().layer(configure(layer(&store))));
         visitor.ok("/insert/user/ann").await;
         let removal = visitor.get("/flush").await.set_cookie.unwrap();
         assert!(removal.contains("Max-Age=0"), "{removal}");
@@ -100,7 +103,7 @@ async fn a_malformed_cookie_is_removed_with_the_attributes_that_the_prefix_deman
     db: DatabaseConnection,
 ) {
     let (store, _) = store::<express_session::Model>(db).await;
-    let mut visitor = Visitor::with_cookie(&session_routes().layer(store.layer()), "x");
+    let mut visitor = Visitor::with_cookie(&session_routes().layer(layer(&store)), "x");
     let removal = visitor.get("/").await.set_cookie.unwrap();
     assert!(removal.contains("Max-Age=0"), "{removal}");
     let expected = ["HttpOnly", "SameSite=Strict", "Secure", "Path=/"];
@@ -141,7 +144,7 @@ async fn a_response_that_sets_or_removes_the_cookie_is_marked_for_shared_caches(
     db: DatabaseConnection,
 ) {
     let (store, clock) = sliding_store(db).await;
-    let app = session_routes().layer(store.layer());
+    let app = session_routes().layer(layer(&store));
     for response in changes(&app, &clock).await {
         assert!(response.set_cookie.is_some());
         let marked = ["no-cache=\"Set-Cookie\"", "Cookie"];
@@ -176,7 +179,7 @@ async fn what_the_application_says_to_caches_is_kept(db: DatabaseConnection) {
             response
         };
         let app = session_routes().layer(map_response(say));
-        for response in changes(&app.layer(store.layer()), &clock).await {
+        for response in changes(&app.layer(layer(&store)), &clock).await {
             assert_eq!(cache_headers(&response), [expected, "Accept, cookie"]);
         }
     }
@@ -184,7 +187,7 @@ async fn what_the_application_says_to_caches_is_kept(db: DatabaseConnection) {
 
 async fn without_cache_headers_no_response_is_marked(db: DatabaseConnection) {
     let (store, clock) = sliding_store(db).await;
-    let app = session_routes().layer(store.layer().with_cache_headers(false));
+    let app = session_routes().layer(layer(&store).with_cache_headers(false));
     for response in changes(&app, &clock).await {
         assert!(response.set_cookie.is_some());
         assert_eq!(cache_headers(&response), ["", ""]);
@@ -194,10 +197,10 @@ async fn without_cache_headers_no_response_is_marked(db: DatabaseConnection) {
 /// Signs a visitor in under a key, and returns the visitor of the same site under a new key.
 async fn rotate(store: &DefaultStore, protect: fn(Layer, Key) -> Layer) -> (Visitor, Key) {
     let (old, new) = (Key::generate(), Key::generate());
-    let layer = protect(store.layer(), old.clone());
-    let mut before = Visitor::new(&session_routes().layer(layer));
+    let app = session_routes().layer(protect(layer(store), old.clone()));
+    let mut before = Visitor::new(&app);
     before.ok("/insert/user/ann").await;
-    let layer = protect(store.layer(), new.clone());
+    let layer = protect(layer(store), new.clone());
     let layer = layer.with_previous_keys([Key::generate(), old]);
     let mut after = Visitor::new(&session_routes().layer(layer));
     after.cookie = before.cookie;
@@ -207,7 +210,7 @@ async fn rotate(store: &DefaultStore, protect: fn(Layer, Key) -> Layer) -> (Visi
 async fn check_rotation(db: DatabaseConnection, protect: fn(Layer, Key) -> Layer) {
     let (store, clock) = sliding_store(db).await;
     let (mut visitor, new) = rotate(&store, protect).await;
-    let app = session_routes().layer(protect(store.layer(), new));
+    let app = session_routes().layer(protect(layer(&store), new));
     let mut without_previous = Visitor::new(&app);
     without_previous.cookie = visitor.cookie.clone();
     assert_eq!(without_previous.ok("/get/user").await, "nothing");
@@ -224,7 +227,7 @@ async fn check_rotation(db: DatabaseConnection, protect: fn(Layer, Key) -> Layer
     assert_eq!((again.body.as_str(), again.set_cookie), ("ann", None));
 
     // Nobody's key.
-    let forger = protect(store.layer(), Key::generate());
+    let forger = protect(layer(&store), Key::generate());
     let mut forger = Visitor::new(&session_routes().layer(forger));
     forger.ok("/insert/user/eve").await;
     visitor.cookie = forger.cookie;
@@ -273,7 +276,7 @@ async fn a_cookie_until_the_browser_closes_is_one_under_the_new_key_too(db: Data
 fn debug_output_has_no_key() {
     let store = DefaultStore::new(DatabaseConnection::default());
     let with_keys = |key: Key| {
-        let layer = store.layer().with_private(key.clone());
+        let layer = layer(&store).with_private(key.clone());
         let layer = layer.with_previous_keys([key]);
         format!("{layer:?} {:?}", layer.layer(()))
     };
@@ -290,7 +293,7 @@ fn refusal(layer: Layer) -> Option<String> {
 #[test]
 fn options_that_contradict_each_other_are_refused_in_any_order() {
     let store = DefaultStore::new(DatabaseConnection::default());
-    let layer = || store.layer();
+    let layer = || layer(&store);
     for (refused, expected) in [
         (layer().with_name("__Host-a").with_path("/a"), "__Host-a"),
         (layer().with_path("/a").with_name("__Host-a"), "__Host-a"),
@@ -318,7 +321,7 @@ fn options_that_contradict_each_other_are_refused_in_any_order() {
 #[test]
 fn the_refusal_says_where_the_layer_was_created() {
     let store = DefaultStore::new(DatabaseConnection::default());
-    let (line, layer) = (line!(), store.layer());
+    let (line, layer) = (line!(), layer(&store));
     let message = refusal(layer.with_name("__Host-a").with_path("/a")).unwrap();
     assert!(
         message.contains(&format!("{}:{line}:", file!())),

@@ -5,11 +5,13 @@ use axum::routing::get;
 use sea_orm::{DatabaseConnection, DbBackend};
 use tests::database::execute;
 use tests::{
-    Clock, Visitor, entity, on_every_database, row_count, session_routes, store, without_timeouts,
+    Clock, Visitor, entity, layer, on_every_database, row_count, session_routes, store,
+    without_timeouts,
 };
 use time::{Duration, OffsetDateTime};
-use tower_sessions::session_store::Error;
-use tower_sessions::{Expiry, Session, SessionManagerLayer, SessionStore};
+use tower_sessions::{Expiry, Session, SessionManagerLayer};
+use tower_sessions_core::SessionStore;
+use tower_sessions_core::session_store::Error;
 
 use crate::absolute_timeout::{ABSOLUTE_TIMEOUT, store_with_absolute_timeout};
 
@@ -93,7 +95,7 @@ async fn created_at(store: &session::Store, visitor: &Visitor) -> OffsetDateTime
 
 async fn a_session_keeps_its_age_when_its_id_is_cycled(db: DatabaseConnection) {
     let (store, clock) = store_with_timeouts(db).await;
-    let mut visitor = Visitor::new(&routes().layer(store.layer()));
+    let mut visitor = Visitor::new(&routes().layer(layer(&store)));
     visitor.ok("/visit").await;
     let start = clock.now();
     for (visits, path) in (2..).zip(["/cycle", "/cycle-twice", "/cycle"]) {
@@ -114,7 +116,7 @@ async fn a_session_keeps_its_age_when_its_id_is_cycled(db: DatabaseConnection) {
 
 async fn a_session_that_is_cleared_and_cycled_keeps_its_age(db: DatabaseConnection) {
     let (store, clock) = store_with_timeouts(db).await;
-    let mut visitor = Visitor::new(&routes().layer(store.layer()));
+    let mut visitor = Visitor::new(&routes().layer(layer(&store)));
     visitor.ok("/visit").await;
     let start = clock.now();
     for path in ["/clear-and-cycle", "/clear-unread-and-cycle"] {
@@ -133,7 +135,7 @@ async fn a_session_that_is_cleared_and_cycled_keeps_its_age(db: DatabaseConnecti
 
 async fn a_flush_resets_the_age(db: DatabaseConnection) {
     let (store, clock) = store_with_timeouts(db).await;
-    let mut visitor = Visitor::new(&routes().layer(store.layer()));
+    let mut visitor = Visitor::new(&routes().layer(layer(&store)));
     for path in ["/flush-then-insert", "/flush-then-insert-and-cycle"] {
         visitor.ok("/visit").await;
         clock.advance(Duration::minutes(45));
@@ -171,7 +173,7 @@ async fn unreadable_timestamps_are_ignored_unless_they_are_needed(db: DatabaseCo
     assert!(unlimited.load(&session.id).await.unwrap().is_some());
     let outcome = store.load(&session.id).await;
     assert!(matches!(outcome, Err(Error::Decode(_))), "{outcome:?}");
-    let app = routes().layer(store.layer());
+    let app = routes().layer(layer(&store));
     let mut visitor = Visitor::with_cookie(&app, &session.id.to_string());
     visitor.ok("/flush-then-insert").await;
     assert_ne!(visitor.id(), session.id);

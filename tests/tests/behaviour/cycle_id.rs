@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, DatabaseConnection};
 use serde_json::{Value, json};
 use session_store::{Data, SessionModel};
 use tests::database::{execute, take_connections};
-use tests::{Visitor, on_database, on_every_database, row_count};
+use tests::{Visitor, layer, on_database, on_every_database, row_count};
 use tower_sessions::Session;
 
 use super::ended_sessions::{count_statements, drop_after, site, versioned};
@@ -111,7 +111,7 @@ async fn a_handler_that_fails_keeps_its_own_response<M: SessionModel>(db: Databa
                 (StatusCode::SERVICE_UNAVAILABLE, "maintenance")
             }),
         )
-        .layer(site.store.layer());
+        .layer(layer(&site.store));
     let mut visitor = Visitor::with_cookie(&app, &site.id.to_string());
     let response = visitor.get("/").await;
     assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);

@@ -8,12 +8,12 @@ use sea_orm::{
     DatabaseTransaction, DbBackend, TransactionTrait,
 };
 use serde_json::json;
+use session_store::Id;
 use session_store::{DefaultStore, Error, connect_options, express_session};
 use tests::database::execute;
-use tests::{ConnectionKiller, new_session, on_every_database, record, store};
+use tests::{ConnectionKiller, layer, new_session, on_every_database, record, store};
 use time::{Duration, OffsetDateTime};
-use tower_sessions::SessionStore;
-use tower_sessions::session::Id;
+use tower_sessions_core::SessionStore;
 
 on_every_database!(
     an_error_for_a_missing_table_says_how_to_create_it,
@@ -58,7 +58,7 @@ async fn a_disconnected_store_gives_a_clear_error_and_no_panic() {
         store.active(),
         store.table(),
         store.indexes(),
-        store.layer(),
+        layer(&store),
         format!("{store:?}"),
     );
     store.prune_every(Duration::HOUR).stop().await;

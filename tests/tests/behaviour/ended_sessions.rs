@@ -8,11 +8,14 @@ use std::task::Poll;
 use axum::http::StatusCode;
 use sea_orm::{DatabaseConnection, DbBackend};
 use serde_json::json;
+use session_store::Id;
 use session_store::{Data, SeaOrmStore, SessionModel};
 use tests::database::execute;
-use tests::{Answer, entity, new_session, on_database, on_every_database, row_count, send, store};
-use tower_sessions::session::Id;
-use tower_sessions::{Session, SessionStore};
+use tests::{
+    Answer, entity, layer, new_session, on_database, on_every_database, row_count, send, store,
+};
+use tower_sessions::Session;
+use tower_sessions_core::SessionStore;
 
 entity!(versioned {
     pub sess: Json,
@@ -96,7 +99,7 @@ impl<M: SessionModel> Site<M> {
     where
         F: Future<Output = bool> + Send + 'static,
     {
-        send(self.store.layer(), Some(self.id), handler).await
+        send(layer(&self.store), Some(self.id), handler).await
     }
 
     /// Signs out in another request.
@@ -280,7 +283,7 @@ async fn an_error_for_a_stale_cookie_says_what_to_call_and_the_next_request_succ
     let answer = site.send(sign_in).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.set_cookie, Some(None), "the cookie is removed");
-    let answer = send(site.store.layer(), None, sign_in).await;
+    let answer = send(layer(&site.store), None, sign_in).await;
     assert_eq!(answer.status, StatusCode::OK);
     site.id = answer.cookie(None).unwrap();
     assert_eq!(site.data(site.id).await.unwrap().len(), 1);

@@ -3,10 +3,10 @@
 use axum::Router;
 use axum::http::StatusCode;
 use sea_orm::DatabaseConnection;
+use session_store::Id;
 use session_store::{DefaultStore, express_session};
-use tests::{COOKIE_NAME, Clock, Visitor, on_every_database, session_routes, store};
+use tests::{COOKIE_NAME, Clock, Visitor, layer, on_every_database, session_routes, store};
 use time::Duration;
-use tower_sessions::session::Id;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 /// Defines tests under each of the two layers, with its type as the parameter.
@@ -59,7 +59,7 @@ impl Layered for StoreLayer {
     const REPLACES_UNKNOWN_IDS: bool = true;
 
     fn app(store: &DefaultStore) -> Router {
-        session_routes().layer(store.layer())
+        session_routes().layer(layer(store))
     }
 }
 
@@ -228,9 +228,9 @@ async fn the_cookie_expires_with_the_session(db: DatabaseConnection) {
         max_age.split(';').next().unwrap().parse::<i64>().ok()
     };
     // Without an idle timeout the browser keeps the cookie until it is closed.
-    assert_eq!(max_age(session_routes().layer(store.layer())).await, None);
+    assert_eq!(max_age(session_routes().layer(layer(&store))).await, None);
     let with_timeout = store.clone().with_idle_timeout(Duration::hours(3));
-    let app = session_routes().layer(with_timeout.layer());
+    let app = session_routes().layer(layer(&with_timeout));
     assert_eq!(max_age(app).await, Some(3 * 3600));
     let plain = SessionManagerLayer::new(store.clone())
         .with_expiry(Expiry::OnInactivity(Duration::minutes(5)));
@@ -244,7 +244,7 @@ async fn the_cookie_expires_with_the_session(db: DatabaseConnection) {
 async fn reading_keeps_a_session_active(db: DatabaseConnection) {
     let (store, clock, _) = site::<StoreLayer>(db).await;
     let store = store.with_idle_timeout(Duration::hours(1));
-    let mut visitor = Visitor::new(&session_routes().layer(store.layer()));
+    let mut visitor = Visitor::new(&session_routes().layer(layer(&store)));
     visitor.ok("/insert/name/ann").await;
     for _ in 0..6 {
         clock.advance(Duration::minutes(40));
@@ -269,7 +269,7 @@ async fn visitors_do_not_share_data<M: Layered>(db: DatabaseConnection) {
 async fn with_always_save_a_request_that_only_reads_saves(db: DatabaseConnection) {
     let (store, _, _) = site::<StoreLayer>(db).await;
     let store = store.with_idle_timeout(Duration::hours(1));
-    let layer = store.layer().with_always_save(true);
+    let layer = layer(&store).with_always_save(true);
     let mut visitor = Visitor::new(&session_routes().layer(layer));
     visitor.ok("/insert/name/ann").await;
     assert!(visitor.get("/get/name").await.set_cookie.is_some());
@@ -279,7 +279,7 @@ async fn with_always_save_an_unknown_cookie_gets_a_new_session_from_any_page(
     db: DatabaseConnection,
 ) {
     let (store, _) = store::<express_session::Model>(db).await;
-    let app = session_routes().layer(store.layer().with_always_save(true));
+    let app = session_routes().layer(layer(&store).with_always_save(true));
 
     let response = Visitor::new(&app).get("/").await;
     assert_eq!(response.set_cookie, None);

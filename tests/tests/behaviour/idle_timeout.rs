@@ -2,14 +2,15 @@
 
 use sea_orm::DatabaseConnection;
 use serde_json::json;
+use session_store::Id;
 use session_store::{SeaOrmStore, SessionModel};
 use tests::{
     Clock, new_session, on_every_database, on_every_database_and_kind, row_count, row_expiry,
     store, without_timeouts,
 };
 use time::Duration;
-use tower_sessions::SessionStore;
-use tower_sessions::session::{Id, Record};
+use tower_sessions_core::SessionStore;
+use tower_sessions_core::session::Record;
 
 on_every_database_and_kind!(
     a_load_touches_the_session,

@@ -7,11 +7,13 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{DatabaseConnection, EntityTrait};
 use serde_json::json;
 use tests::{
-    Visitor, entity, on_every_database, record, row_expiry, session_routes, store, without_timeouts,
+    Visitor, entity, layer, on_every_database, record, row_expiry, session_routes, store,
+    without_timeouts,
 };
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
-use tower_sessions::{Expiry, Session, SessionStore};
+use tower_sessions::{Expiry, Session};
+use tower_sessions_core::SessionStore;
 
 use crate::absolute_timeout::{ABSOLUTE_TIMEOUT, store_with_absolute_timeout};
 use crate::idle_timeout::IDLE_TIMEOUT;
@@ -85,7 +87,7 @@ async fn a_cookie_is_not_renewed_if_the_expiry_does_not_move(db: DatabaseConnect
             session.insert("visits", 1).await.unwrap();
         }),
     );
-    let mut visitor = Visitor::new(&app.layer(store.layer()));
+    let mut visitor = Visitor::new(&app.layer(layer(&store)));
     let set = visitor.get("/stay-for-a-year").await.set_cookie.unwrap();
     assert!(set.contains("Max-Age=3153"), "{set}");
     clock.advance(Duration::days(1));

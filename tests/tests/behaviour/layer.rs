@@ -9,7 +9,7 @@ use axum::http::{Request, Response};
 use axum::routing::get;
 use sea_orm::DatabaseConnection;
 use session_store::{SessionLayer, express_session};
-use tests::{COOKIE_NAME, Clock, Visitor, on_every_database, session_routes, store};
+use tests::{COOKIE_NAME, Clock, Visitor, layer, on_every_database, session_routes, store};
 use time::Duration;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_sessions::Session;
@@ -29,7 +29,7 @@ on_every_database!(
 
 const IDLE_TIMEOUT: Duration = Duration::hours(1);
 
-type Layer = SessionLayer<express_session::Model>;
+type Layer = SessionLayer<express_session::Model, Session>;
 
 fn routes() -> Router {
     session_routes()
@@ -62,7 +62,7 @@ async fn visitor(
     let store = store
         .with_idle_timeout(IDLE_TIMEOUT)
         .with_touch_after(Duration::minutes(10));
-    let mut visitor = Visitor::new(&routes().layer(options(store.layer())));
+    let mut visitor = Visitor::new(&routes().layer(options(layer(&store))));
     visitor.ok("/insert/user/ann").await;
     (store, clock, visitor)
 }
@@ -113,7 +113,7 @@ async fn reading_writes_once_per_touch_after_and_never_the_data(db: DatabaseConn
 
 async fn without_an_idle_timeout_the_cookie_is_not_renewed(db: DatabaseConnection) {
     let (store, clock) = store::<express_session::Model>(db).await;
-    let mut visitor = Visitor::new(&routes().layer(store.layer()));
+    let mut visitor = Visitor::new(&routes().layer(layer(&store)));
     let set = visitor.get("/insert/user/ann").await.set_cookie.unwrap();
     assert!(!set.contains("Max-Age"), "{set}");
     clock.advance(Duration::days(1));
@@ -139,8 +139,7 @@ async fn a_flushed_or_cycled_session_is_not_renewed(db: DatabaseConnection) {
 async fn a_renewed_cookie_has_the_same_options(db: DatabaseConnection) {
     let (store, clock) = store::<express_session::Model>(db).await;
     let store = store.with_idle_timeout(IDLE_TIMEOUT);
-    let layer = store
-        .layer()
+    let layer = layer(&store)
         .with_name("sid")
         .with_http_only(false)
         .with_same_site(SameSite::Lax)
@@ -173,7 +172,7 @@ async fn check_protected_cookie(db: DatabaseConnection, options: impl FnOnce(Lay
     let (store, clock, mut visitor) = visitor(db, options).await;
     let value = visitor.value().to_owned();
     assert!(
-        value.parse::<tower_sessions::session::Id>().is_err(),
+        value.parse::<tower_sessions_core::session::Id>().is_err(),
         "{value}"
     );
     clock.advance(Duration::minutes(30));
@@ -207,7 +206,7 @@ async fn the_layer_works_with_any_tower_service(db: DatabaseConnection) {
     let (store, _) = store::<express_session::Model>(db).await;
     let service =
         ServiceBuilder::new()
-            .layer(store.layer())
+            .layer(layer(&store))
             .service_fn(async |request: Request<Body>| {
                 let session = request.extensions().get::<Session>().unwrap();
                 session.insert("n", 1).await.unwrap();

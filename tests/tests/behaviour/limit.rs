@@ -7,6 +7,7 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectOptions, Database, DatabaseConnection, DbBackend, EntityTrait,
 };
 use serde_json::json;
+use session_store::Id;
 use session_store::{CreatedAt, Error, SeaOrmStore};
 use tests::database::{database_url, execute};
 use tests::{
@@ -14,8 +15,7 @@ use tests::{
     on_every_database_and_kind, record, row_count, store,
 };
 use time::Duration;
-use tower_sessions::SessionStore;
-use tower_sessions::session::Id;
+use tower_sessions_core::SessionStore;
 
 on_every_database_and_kind!(only_the_newest_sessions_remain);
 

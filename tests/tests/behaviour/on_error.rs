@@ -11,12 +11,12 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use sea_orm::DatabaseConnection;
 use serde_json::json;
+use session_store::Id;
 use session_store::{Error, SessionInfo, SessionModel};
-use tests::{COOKIE_NAME, entity, new_session, on_every_database, store};
+use tests::{COOKIE_NAME, entity, layer, new_session, on_every_database, store};
 use time::Duration;
 use tower::ServiceExt;
 use tower_sessions::Session;
-use tower_sessions::session::Id;
 
 on_every_database!(
     a_session_that_ended_meanwhile_is_answered_with_401_and_the_cookie_is_removed,
@@ -113,7 +113,7 @@ async fn a_session_that_ended_meanwhile_is_answered_with_401_and_the_cookie_is_r
     db: DatabaseConnection,
 ) {
     let (store, id) = store_and_id(db).await;
-    let app = routes(&store).layer(store.layer());
+    let app = routes(&store).layer(layer(&store));
     let (status, headers, body) = get_with(app, id, "/revoked").await;
     assert_eq!((status, body.as_str()), (StatusCode::UNAUTHORIZED, ""));
     let set = headers[SET_COOKIE].to_str().unwrap();
@@ -134,7 +134,7 @@ async fn a_session_that_expired_meanwhile_is_answered_with_401(db: DatabaseConne
             clock.advance(Duration::days(365));
         }),
     );
-    let (status, headers, _) = get_with(expires.layer(store.layer()), id, "/").await;
+    let (status, headers, _) = get_with(expires.layer(layer(&store)), id, "/").await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert!(headers[SET_COOKIE].to_str().unwrap().contains("Max-Age=0"));
 }
@@ -150,7 +150,7 @@ async fn a_value_that_a_column_refuses_is_answered_with_500(db: DatabaseConnecti
 async fn is_answered_with_500(db: DatabaseConnection, path: &str) {
     let (store, id) = store_and_id(db).await;
     let before = store.find(&id).await.unwrap();
-    let app = routes(&store).layer(store.layer());
+    let app = routes(&store).layer(layer(&store));
     let (status, headers, body) = get_with(app, id, path).await;
     assert_eq!(
         (status, body.as_str()),
@@ -167,7 +167,7 @@ async fn a_database_that_cannot_be_reached_is_answered_with_503_and_retry_after(
     db: DatabaseConnection,
 ) {
     let (store, id) = store_and_id(db).await;
-    let app = routes(&store).layer(store.layer());
+    let app = routes(&store).layer(layer(&store));
     let (status, headers, body) = get_with(app, id, "/closed").await;
     assert_eq!(
         (status, body.as_str()),
@@ -187,20 +187,18 @@ fn with_on_error<M: SessionModel>(
 ) -> (Router, Asked) {
     let asked = Asked::default();
     let log = asked.clone();
-    let layer = store
-        .layer()
-        .on_error(move |error: &Error, response: Response| {
-            let kind = match error {
-                Error::NotFound => "ended",
-                Error::TooLarge { .. } => "too large",
-                Error::InvalidColumnValue { .. } => "column",
-                Error::Unreachable { .. } => "unreachable",
-                _ => "other",
-            };
-            let line = format!("{kind} after {}", response.status());
-            log.0.lock().unwrap().push(line);
-            (error.status(), "our own page").into_response()
-        });
+    let layer = layer(store).on_error(move |error: &Error, response: Response| {
+        let kind = match error {
+            Error::NotFound => "ended",
+            Error::TooLarge { .. } => "too large",
+            Error::InvalidColumnValue { .. } => "column",
+            Error::Unreachable { .. } => "unreachable",
+            _ => "other",
+        };
+        let line = format!("{kind} after {}", response.status());
+        log.0.lock().unwrap().push(line);
+        (error.status(), "our own page").into_response()
+    });
     (app.layer(layer), asked)
 }
 
@@ -252,7 +250,7 @@ async fn on_error_is_not_asked_about_a_handler_that_fails(db: DatabaseConnection
 
 async fn a_handler_learns_why_a_load_failed(db: DatabaseConnection) {
     let (store, id) = store_and_id(db).await;
-    let app = routes(&store).layer(store.layer());
+    let app = routes(&store).layer(layer(&store));
     let (status, _, _) = get_with(app.clone(), id, "/load").await;
     assert_eq!(status, StatusCode::OK);
     store.db().close_by_ref().await.unwrap();

@@ -8,13 +8,15 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use sea_orm::DatabaseConnection;
 use serde_json::{Value, json};
-use tests::{Visitor, new_session, on_database, on_every_database, store};
+use tests::{Visitor, layer, new_session, on_database, on_every_database, store};
 use time::Duration;
 use tokio::sync::Barrier;
-use tower_sessions::{Session, SessionManagerLayer, SessionStore};
+use tower_sessions::{Session, SessionManagerLayer};
+use tower_sessions_core::SessionStore;
 
 use self::site::{Gate, routes, site, versioned};
 
+#[path = "races/site.rs"]
 mod site;
 
 on_every_database!(
@@ -71,7 +73,7 @@ async fn sixty_four_concurrent_requests_each_keep_their_key(db: DatabaseConnecti
                 },
             ),
         )
-        .layer(store.layer());
+        .layer(layer(&store));
     let mut visitor = Visitor::new(&app);
     visitor.ok("/first").await;
     let requests: Vec<_> = (0..REQUESTS)
@@ -323,7 +325,7 @@ async fn save_concurrently(app: Router, gate: Gate) -> (StatusCode, Visitor) {
 async fn without_a_version_the_later_save_wins(db: DatabaseConnection) {
     let (store, _) = store::<tests::kinds::json_and_offset::Model>(db).await;
     let gate = Gate::new();
-    let app = routes(&gate).layer(store.layer());
+    let app = routes(&gate).layer(layer(&store));
     let (status, slow) = save_concurrently(app, gate).await;
     assert_eq!(status, StatusCode::OK);
     let row = store.find(&slow.id()).await.unwrap().unwrap();

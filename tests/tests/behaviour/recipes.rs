@@ -8,7 +8,9 @@ use axum::routing::{get, post};
 use axum::{BoxError, Router, middleware};
 use sea_orm::DatabaseConnection;
 use session_store::{SeaOrmStore, SessionModel};
-use tests::{Clock, Visitor, entity, on_every_database, row_count, send, session_routes, store};
+use tests::{
+    Clock, Visitor, entity, layer, on_every_database, row_count, send, session_routes, store,
+};
 use time::Duration;
 use tower::ServiceExt;
 use tower_sessions::Session;
@@ -167,7 +169,7 @@ fn site(store: &Store) -> Router {
                 is_valid.to_string()
             }),
         )
-        .layer(store.layer())
+        .layer(layer(store))
         .with_state(store.clone())
 }
 
@@ -277,7 +279,7 @@ async fn site_that_keeps(db: DatabaseConnection) -> (Store, Clock, Router) {
     let store = store.with_idle_timeout(Duration::minutes(30));
     let site = session_routes()
         .route("/sign-in/{user}/{keep}", get(sign_in_and_keep))
-        .layer(store.layer().with_persistent_cookie(false))
+        .layer(layer(&store).with_persistent_cookie(false))
         .with_state(store.clone());
     (store, clock, site)
 }
@@ -387,7 +389,7 @@ fn oidc_site<M: SessionModel>(
     };
     session_routes()
         .route("/callback/{sid}/{sub}", get(callback))
-        .layer(store.layer())
+        .layer(layer(store))
         .route("/back-channel-logout", back_channel)
 }
 
@@ -471,7 +473,7 @@ async fn a_running_request_does_not_bring_back_a_session_after_a_back_channel_lo
     for body in ["logout_token=valid.a.7", "logout_token=valid..7"] {
         let id = visitors.remove(0).id();
         let site = site.clone();
-        let answer = send(store.layer(), Some(id), move |session: Session| {
+        let answer = send(layer(&store), Some(id), move |session: Session| {
             let site = site.clone();
             async move {
                 session.insert("visits", 1).await.unwrap();

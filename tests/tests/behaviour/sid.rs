@@ -2,11 +2,11 @@
 
 use sea_orm::{DatabaseConnection, DbBackend, EntityTrait};
 use serde_json::json;
+use session_store::Id;
 use tests::database::execute;
 use tests::kinds::json_and_offset::{Entity, Model};
-use tests::{new_session, on_every_database, record, store, without_timeouts};
-use tower_sessions::SessionStore;
-use tower_sessions::session::Id;
+use tests::{layer, new_session, on_every_database, record, store, without_timeouts};
+use tower_sessions_core::SessionStore;
 
 on_every_database!(
     the_table_holds_the_hash_of_the_id,
@@ -86,7 +86,7 @@ async fn neither_debug_output_nor_an_error_contains_an_id(db: DatabaseConnection
     let (store, clock) = store::<Model>(db).await;
     let store = store.with_idle_timeout(time::Duration::days(1));
     let session = new_session(&store, clock.now(), [("secret", json!("hunter2"))]).await;
-    let mut texts = vec![format!("{store:?} {:?}", store.layer())];
+    let mut texts = vec![format!("{store:?} {:?}", layer(&store))];
     if store.db().get_database_backend() != DbBackend::Sqlite {
         // PostgreSQL adds the row to the error of a violated constraint.
         let check = format!(

@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::http::{Request, Response, StatusCode};
 use sea_orm::ColumnTrait;
 use serde_json::json;
+use session_store::Id;
 use session_store::SessionModel;
-use tests::{Application, COOKIE_NAME, send};
+use tests::{Application, COOKIE_NAME, layer, send};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tower::{Layer, Service};
-use tower_sessions::session::Id;
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
 
-use crate::fixture::{Fixture, IDLE_TIMEOUT, Middleware, ORIGIN};
-use crate::table::Data;
+use super::fixture::{Fixture, IDLE_TIMEOUT, Middleware, ORIGIN};
+use super::table::Data;
 
 /// The key of the row's data under which the store keeps the session's own expiry.
 pub const EXPIRY: &str = "session-store.expiry";
@@ -216,7 +216,7 @@ pub async fn run<M: SessionModel>(op: Op, actor: usize, fixture: Fixture<M>) -> 
             (store.revoke(every).await.is_ok(), false)
         }
         _ => match fixture.middleware {
-            Middleware::StoreLayer => request(op, actor, store.layer(), *id).await,
+            Middleware::StoreLayer => request(op, actor, layer(store), *id).await,
             Middleware::PlainLayer => {
                 let layer = SessionManagerLayer::new(store.clone())
                     .with_name(COOKIE_NAME)

@@ -7,10 +7,10 @@ use std::task::Poll;
 
 use session_store::SessionModel;
 
-use crate::actor::{Op, Outcome, run};
-use crate::fixture::Fixture;
-use crate::oracle::{Oracle, StatementTimes};
-use crate::scheduler::{ClockMoves, StatementKind};
+use super::actor::{Op, Outcome, run};
+use super::fixture::Fixture;
+use super::oracle::{Oracle, StatementTimes};
+use super::scheduler::{ClockMoves, StatementKind};
 
 /// What runs at the same time on one session.
 #[derive(Clone, Debug)]

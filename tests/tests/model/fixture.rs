@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sea_orm::Database;
 use serde_json::json;
+use session_store::Id;
 use session_store::{SeaOrmStore, SessionModel};
 use tests::{entity, record, store};
 use time::{Duration, OffsetDateTime};
-use tower_sessions::SessionStore;
-use tower_sessions::session::Id;
+use tower_sessions_core::SessionStore;
 
-use crate::scheduler::{ClockTimes, Scheduler};
-use crate::table::{self, Table};
+use super::scheduler::{ClockTimes, Scheduler};
+use super::table::{self, Table};
 
 entity!(versioned {
     pub sess: Json,

@@ -6,11 +6,11 @@ use std::fmt::Write;
 use session_store::SessionModel;
 use time::OffsetDateTime;
 
-use crate::actor::{END, EXPIRY, Op, Outcome};
-use crate::explorer::Program;
-use crate::fixture::{Fixture, Middleware, ORIGIN};
-use crate::scheduler::{ClockMoves, StatementKind};
-use crate::table::{Changes, Data, Row, Table};
+use super::actor::{END, EXPIRY, Op, Outcome};
+use super::explorer::Program;
+use super::fixture::{Fixture, Middleware, ORIGIN};
+use super::scheduler::{ClockMoves, StatementKind};
+use super::table::{Changes, Data, Row, Table};
 
 /// Follows one run. Panics with a trace of the run if a promise is broken.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::task::Poll;
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use time::OffsetDateTime;
 
-use crate::explorer::Choices;
+use super::explorer::Choices;
 
 /// The kind of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

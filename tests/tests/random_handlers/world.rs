@@ -9,12 +9,13 @@ use std::task::Poll;
 use axum::http::StatusCode;
 use sea_orm::{ColumnTrait, ConnectionTrait, Statement};
 use serde_json::Value;
+use session_store::Id;
 use session_store::{Data, SeaOrmStore, SessionModel, SessionRef};
-use tests::{Answer, new_session, send};
-use tower_sessions::session::Id;
-use tower_sessions::{Expiry, Session, SessionStore};
+use tests::{Answer, layer, new_session, send};
+use tower_sessions::Session;
+use tower_sessions_core::SessionStore;
 
-use crate::script::{Call, Cookie, Handler, KEYS, NOW, Other, Step};
+use super::script::{Call, Cookie, Handler, KEYS, NOW, Other, Step};
 
 /// A value that was inserted once. Each is another number.
 pub type Token = u64;
@@ -133,12 +134,13 @@ impl<M: SessionModel> World<M> {
             async move {
                 for step in &handler.steps {
                     world.step(*step, &session, cookie).await;
-                    world.ledger().ids.extend(session.id());
+                    let id = session.id().map(|id| Id(id.0));
+                    world.ledger().ids.extend(id);
                 }
                 handler.fails
             }
         };
-        let answer = send(self.store.layer(), cookie, run).await;
+        let answer = send(layer(&self.store), cookie, run).await;
         let flushed = std::mem::take(&mut self.ledger().flushed);
         if answer.status == StatusCode::OK || answer.set_cookie == Some(None) {
             self.end(flushed).await;
@@ -230,7 +232,7 @@ impl<M: SessionModel> World<M> {
             let is_session = M::columns().sid.eq(self.store.sid(&id));
             self.store.revoke(is_session).await.unwrap();
         } else {
-            let answer = send(self.store.layer(), cookie, run).await;
+            let answer = send(layer(&self.store), cookie, run).await;
             // A call that was dropped may take effect only now, and end the session under this request.
             if answer.status != StatusCode::OK {
                 return;
@@ -288,7 +290,8 @@ impl<M: SessionModel> World<M> {
         };
         let lasts = (record.expiry_date - NOW).whole_seconds();
         let session = SessionRef::new(&id, &record.data, record.expiry_date);
-        let expected = (session.expiry != Some(Expiry::OnSessionEnd)).then_some(lasts);
+        let ends_with_browser = session.expiry == Some(tower_sessions_core::Expiry::OnSessionEnd);
+        let expected = (!ends_with_browser).then_some(lasts);
         if answer.max_age != expected {
             let max_age = answer.max_age;
             return Err(format!(

@@ -7,11 +7,11 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use sea_orm::{DatabaseConnection, EntityTrait};
 use serde_json::Value;
+use session_store::Id;
 use session_store::SeaOrmStore;
-use tests::{Clock, Visitor, entity, session_routes, store};
+use tests::{Clock, Visitor, entity, layer, session_routes, store};
 use tokio::sync::Barrier;
 use tower_sessions::Session;
-use tower_sessions::session::Id;
 
 entity!(versioned {
     pub sess: Json,
@@ -186,7 +186,7 @@ pub(super) struct Site {
 pub(super) async fn site(db: DatabaseConnection) -> Site {
     let (store, clock) = store::<versioned::Model>(db).await;
     let gate = Gate::new();
-    let mut visitor = Visitor::new(&routes(&gate).layer(store.layer()));
+    let mut visitor = Visitor::new(&routes(&gate).layer(layer(&store)));
     visitor.ok("/insert/a/1").await;
     visitor.ok("/insert/b/2").await;
     Site {

@@ -1,11 +1,10 @@
 //! When a session's visitor was last authenticated.
 
 use time::{Duration, OffsetDateTime};
-use tower_sessions::Session;
-use tower_sessions::session::Error;
 
-use super::SeaOrmStore;
+use super::session::TowerSession;
 use crate::model::{SessionModel, store_keys};
+use crate::store::SeaOrmStore;
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Notes that the visitor was authenticated now. Call it at sign-in, and when a user who is signed in has
@@ -34,13 +33,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// session.insert("user_id", 7).await?;
     /// # Ok(()) }
     /// ```
-    pub async fn set_authenticated(&self, session: &Session) -> Result<(), Error> {
+    pub async fn set_authenticated<T: TowerSession>(&self, session: &T) -> Result<(), T::Error> {
         let now = store_keys::encode_authenticated_at(self.now());
         session.cycle_id().await?;
-        session
-            .insert_value(store_keys::AUTHENTICATED_AT, now)
-            .await?;
-        Ok(())
+        session.set_value(store_keys::AUTHENTICATED_AT, now).await
     }
 
     /// Returns when the visitor was last authenticated, with [`set_authenticated`](Self::set_authenticated).
@@ -48,11 +44,11 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Errors
     ///
     /// Returns an error of tower-sessions if the session cannot be loaded.
-    pub async fn authenticated_at(
+    pub async fn authenticated_at<T: TowerSession>(
         &self,
-        session: &Session,
-    ) -> Result<Option<OffsetDateTime>, Error> {
-        let value = session.get_value(store_keys::AUTHENTICATED_AT).await?;
+        session: &T,
+    ) -> Result<Option<OffsetDateTime>, T::Error> {
+        let value = session.value(store_keys::AUTHENTICATED_AT).await?;
         Ok(value.as_ref().and_then(store_keys::parse_authenticated_at))
     }
 
@@ -76,11 +72,11 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// }
     /// # Ok(()) }
     /// ```
-    pub async fn authenticated_within(
+    pub async fn authenticated_within<T: TowerSession>(
         &self,
-        session: &Session,
+        session: &T,
         duration: Duration,
-    ) -> Result<bool, Error> {
+    ) -> Result<bool, T::Error> {
         let authenticated_at = self.authenticated_at(session).await?;
         Ok(authenticated_at.is_some_and(|timestamp| self.now() - timestamp <= duration))
     }
