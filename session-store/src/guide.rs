@@ -41,6 +41,10 @@ pub mod security {}
 pub mod compliance {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/bearer.md")]
+pub mod bearer {}
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[cfg_attr(feature = "tower-sessions-0_14", doc = include_str!("../docs/axum_login.md"))]
 #[cfg_attr(
     not(feature = "tower-sessions-0_14"),

@@ -6,6 +6,8 @@ extern crate tests_0_14 as tests;
 mod absolute_timeout;
 #[path = "../tests/behaviour/authentication.rs"]
 mod authentication;
+#[path = "../tests/behaviour/bearer.rs"]
+mod bearer;
 #[path = "../tests/behaviour/cookie.rs"]
 mod cookie;
 #[path = "../tests/behaviour/created_at.rs"]

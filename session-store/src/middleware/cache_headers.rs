@@ -1,39 +1,46 @@
-//! Keeps the session cookie out of shared caches.
+//! Keeps the session id out of shared caches.
 
-use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, VARY};
 
-/// Marks a response that sets or removes the session cookie. A cache may store such a response
-/// ([RFC 9111, section 7.3][cookies]), and give one visitor's session to others.
+/// Marks a response that sets or removes the session cookie or token. `field` is the response header that it
+/// is in, and `request_field` that of the request. A cache may store such a response ([RFC 9111, section
+/// 7.3][cookies]), and give one visitor's session to others.
 ///
 /// The application's own directives stay: a cache obeys them and this one ([RFC 9111, section
 /// 5.2.2.4][no-cache]).
 ///
 /// [cookies]: https://www.rfc-editor.org/rfc/rfc9111#section-7.3
 /// [no-cache]: https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.4
-pub(super) fn keep_from_shared_caches(headers: &mut HeaderMap) {
-    if !members(headers, &CACHE_CONTROL).any(keeps_set_cookie_out) {
-        let no_cache = HeaderValue::from_static("no-cache=\"Set-Cookie\"");
+pub(super) fn keep_from_shared_caches(
+    headers: &mut HeaderMap,
+    field: &str,
+    request_field: &'static str,
+) {
+    let is_kept_out = |directive: &str| keeps_out(directive, field);
+    if !members(headers, &CACHE_CONTROL).any(is_kept_out)
+        && let Ok(no_cache) = HeaderValue::from_str(&format!("no-cache=\"{field}\""))
+    {
         headers.append(CACHE_CONTROL, no_cache);
     }
-    let is_varied = |member: &str| member == "*" || member.eq_ignore_ascii_case("cookie");
+    let is_varied = |member: &str| member == "*" || member.eq_ignore_ascii_case(request_field);
     if !members(headers, &VARY).any(is_varied) {
-        headers.append(VARY, HeaderValue::from_static("Cookie"));
+        headers.append(VARY, HeaderValue::from_static(request_field));
     }
 }
 
-/// Returns whether this directive alone keeps a shared cache from answering with a stored `Set-Cookie`.
-fn keeps_set_cookie_out(directive: &str) -> bool {
+/// Returns whether this directive alone keeps a shared cache from answering with a stored field.
+fn keeps_out(directive: &str, field: &str) -> bool {
     let (name, fields) = match directive.split_once('=') {
         Some((name, fields)) => (name.trim_end(), Some(fields.trim().trim_matches('"'))),
         None => (directive, None),
     };
     let is = |other: &str| name.eq_ignore_ascii_case(other);
     // Without a list of header fields, `no-cache` and `private` are about the whole response.
-    let is_about_cookies = fields.is_none_or(|fields| {
+    let is_about_it = fields.is_none_or(|fields| {
         let mut fields = fields.split(',').map(str::trim);
-        fields.any(|field| field.eq_ignore_ascii_case(SET_COOKIE.as_str()))
+        fields.any(|other| other.eq_ignore_ascii_case(field))
     });
-    is("no-store") || (is("no-cache") || is("private")) && is_about_cookies
+    is("no-store") || (is("no-cache") || is("private")) && is_about_it
 }
 
 /// Returns the members of a header's lists: what is between the commas that are not in quotes.
@@ -66,7 +73,7 @@ mod tests {
         for line in lines {
             headers.append(name, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
-        keep_from_shared_caches(&mut headers);
+        keep_from_shared_caches(&mut headers, "Set-Cookie", "Cookie");
         let lines = headers.get_all(name).iter();
         lines
             .map(|line| String::from_utf8(line.as_bytes().to_vec()).unwrap())

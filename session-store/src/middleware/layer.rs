@@ -6,11 +6,13 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 
+use http::HeaderName;
 #[cfg(any(feature = "signed", feature = "private"))]
 use tower_cookies::cookie::Key;
 use tower_cookies::cookie::SameSite;
 use tower_sessions::Session;
 
+use super::carrier::Bearer;
 use super::cookie::CookieOptions;
 #[cfg(any(feature = "signed", feature = "private"))]
 use super::cookie::Protection;
@@ -97,6 +99,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         SessionLayer {
             store: self.clone(),
             cookie: Arc::new(CookieOptions::new(Location::caller())),
+            bearer: None,
             always_save: false,
             is_persistent: self.expiry().has_idle_timeout(),
             has_cache_headers: true,
@@ -110,6 +113,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
 pub struct SessionLayer<M: SessionModel, T: TowerSession = Session, E = DefaultOnError> {
     pub(super) store: SeaOrmStore<M>,
     pub(super) cookie: Arc<CookieOptions>,
+    /// `None` if the layer takes only cookies.
+    pub(super) bearer: Option<Arc<Bearer>>,
     pub(super) always_save: bool,
     pub(super) is_persistent: bool,
     pub(super) has_cache_headers: bool,
@@ -323,6 +328,7 @@ impl<M: SessionModel, T: TowerSession, E> SessionLayer<M, T, E> {
         let Self {
             store,
             cookie,
+            bearer,
             always_save,
             is_persistent,
             has_cache_headers,
@@ -332,6 +338,7 @@ impl<M: SessionModel, T: TowerSession, E> SessionLayer<M, T, E> {
         SessionLayer {
             store,
             cookie,
+            bearer,
             always_save,
             is_persistent,
             has_cache_headers,
@@ -441,6 +448,65 @@ impl<M: SessionModel, T: TowerSession, E> SessionLayer<M, T, E> {
         self.with_cookie(|cookie| cookie.previous_keys = keys.into_iter().collect())
     }
 
+    /// Serves clients without cookies. The session id is a token: a request has it in `Authorization: Bearer`,
+    /// and the response has a new one in `header`. No cookie is read or set. The rest is the same: timeouts,
+    /// renewal, revoking, merging.
+    ///
+    /// | the response has in `header` | when |
+    /// |---|---|
+    /// | the token | the session was created, or has a new id, as after `Session::cycle_id` |
+    /// | an empty value | the session has ended, or the request's token was not one |
+    ///
+    /// A token says nothing of when it expires: the row does. [`with_signed`](Self::with_signed),
+    /// [`with_private`](Self::with_private) and [`with_previous_keys`](Self::with_previous_keys) apply to the
+    /// token as to the cookie, and the other options of the cookie do not. With
+    /// [cache headers](Self::with_cache_headers), shared caches do not keep the token.
+    ///
+    /// <div class="warning">
+    ///
+    /// This is for native applications and for other servers. The scripts of a page can read the token, and
+    /// the cookie they cannot: see [clients without cookies](crate::guide::bearer).
+    ///
+    /// </div>
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
+    /// use axum::http::HeaderName;
+    ///
+    /// let layer = store.layer().with_bearer(HeaderName::from_static("session-token"));
+    /// ```
+    #[must_use]
+    pub fn with_bearer(mut self, header: HeaderName) -> Self {
+        let or_cookie = false;
+        self.bearer = Some(Arc::new(Bearer { header, or_cookie }));
+        self
+    }
+
+    /// Serves clients without cookies, as [`with_bearer`](Self::with_bearer), and browsers on the same
+    /// routes. The request decides: one with `Authorization: Bearer` is answered with a token, and its cookies
+    /// are not looked at. Any other is answered with the cookie.
+    ///
+    /// A client that has no token yet says so with an empty one: `Authorization: Bearer`. So the id in a
+    /// browser's cookie is never in a header that scripts can read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let store = session_store::DefaultStore::new(sea_orm::DatabaseConnection::default());
+    /// use axum::http::HeaderName;
+    ///
+    /// let header = HeaderName::from_static("session-token");
+    /// let layer = store.layer().with_bearer_or_cookie(header);
+    /// ```
+    #[must_use]
+    pub fn with_bearer_or_cookie(mut self, header: HeaderName) -> Self {
+        let or_cookie = true;
+        self.bearer = Some(Arc::new(Bearer { header, or_cookie }));
+        self
+    }
+
     fn with_cookie(mut self, set: impl FnOnce(&mut CookieOptions)) -> Self {
         set(Arc::make_mut(&mut self.cookie));
         self
@@ -452,6 +518,7 @@ impl<M: SessionModel, T: TowerSession, E: Clone> Clone for SessionLayer<M, T, E>
         Self {
             store: self.store.clone(),
             cookie: Arc::clone(&self.cookie),
+            bearer: self.bearer.clone(),
             always_save: self.always_save,
             is_persistent: self.is_persistent,
             has_cache_headers: self.has_cache_headers,

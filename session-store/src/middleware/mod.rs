@@ -1,6 +1,7 @@
 //! The middleware, with a small store for each request.
 
 mod cache_headers;
+mod carrier;
 mod cookie;
 mod cookie_name;
 mod layer;

@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::{Request, Response, StatusCode};
+use tower_cookies::CookieManager;
 use tower_cookies::service::future::ResponseFuture;
-use tower_cookies::{CookieManager, Cookies};
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_sessions::Session;
 
-use super::cache_headers::keep_from_shared_caches;
+use super::carrier::Carrier;
 use super::cookie::RequestCookie;
 use super::layer::SessionLayer;
 use super::on_error::{DefaultOnError, OnError};
@@ -88,25 +88,25 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        // `CookieManager` has put them there.
-        let cookies: Cookies = request.extensions().get().cloned().unwrap_or_default();
         let SessionLayer {
             store,
             cookie,
+            bearer,
             always_save,
             is_persistent,
             has_cache_headers,
             on_error,
             session: PhantomData,
         } = self.layer.clone();
-        let mut is_cookie_changed = false;
-        let (id, is_old) = match cookie.read(&cookies) {
+        let carrier = Carrier::of(&request, bearer.as_deref(), &cookie);
+        let mut is_changed = false;
+        let (id, is_old) = match cookie.read(&carrier.jar) {
             RequestCookie::Id { id, is_old } => (Some(id), is_old),
             RequestCookie::Missing => (None, false),
             RequestCookie::Malformed => {
                 tracing::warn!("possibly suspicious activity: malformed session id");
-                cookie.remove(&cookies);
-                is_cookie_changed = true;
+                cookie.remove(&carrier.jar);
+                is_changed = true;
                 (None, false)
             }
         };
@@ -130,14 +130,16 @@ where
             }
             let after = running.id().await.filter(|_| !has_ended);
             if let Some(new) = after.and_then(|id| running.new_cookie(id)) {
-                cookie.set(&cookies, new.id, new.max_age);
-                is_cookie_changed = true;
+                if carrier.has_max_age() || id != Some(new.id) || is_old {
+                    cookie.set(&carrier.jar, new.id, new.max_age);
+                    is_changed = true;
+                }
             } else if after.is_none() && id.is_some() {
-                cookie.remove(&cookies);
-                is_cookie_changed = true;
+                cookie.remove(&carrier.jar);
+                is_changed = true;
             }
-            if is_cookie_changed && has_cache_headers {
-                keep_from_shared_caches(response.headers_mut());
+            if is_changed {
+                carrier.write(response.headers_mut(), &cookie, has_cache_headers);
             }
             Ok(response)
         })

@@ -2,6 +2,7 @@
 
 mod absolute_timeout;
 mod authentication;
+mod bearer;
 mod caching;
 mod columns;
 mod connect;
