@@ -137,6 +137,25 @@ pub enum Error {
     #[error("nothing saved: the `with_extras` closure failed: {0}")]
     ExtrasFailed(#[source] BoxError),
 
+    /// The request has no session: it did not come through a session layer.
+    #[error(
+        "the request has no session; put `store.layer()` around the route, or `store.layer_for()` for a \
+         `Session` of another version of tower-sessions"
+    )]
+    MissingLayer,
+
+    /// The value that the session has under a key is not of the type that was asked for, or a value cannot
+    /// be put into a session. The source is serde's error, and can contain the value.
+    #[error("the session's value under the key `{key}` is not a `{expected}`")]
+    InvalidValue {
+        /// The session key.
+        key: &'static str,
+        /// The name of the type.
+        expected: &'static str,
+        /// What is wrong with the value.
+        source: serde_json::Error,
+    },
+
     /// The table does not exist.
     #[error(
         "the table `{table}` does not exist; create it with `create_table()` or in a migration ({})",

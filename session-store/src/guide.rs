@@ -41,6 +41,14 @@ pub mod security {}
 pub mod compliance {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[cfg_attr(feature = "axum", doc = include_str!("../docs/typed.md"))]
+#[cfg_attr(
+    not(feature = "axum"),
+    doc = "Enable the feature `axum` to read this chapter."
+)]
+pub mod typed {}
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/bearer.md")]
 pub mod bearer {}
 

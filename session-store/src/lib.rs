@@ -24,6 +24,8 @@ pub use ::tower_sessions::session::Id;
 pub use connect::connect_options;
 pub use error::Error;
 pub use middleware::{DefaultOnError, OnError, SessionInfo, SessionLayer, SessionService};
+#[cfg(feature = "axum")]
+pub use middleware::{SessionKey, SessionRejection, Typed};
 pub use model::{
     ActiveModel, Column, CreatedAt, Data, SessColumn, SessionModel, SessionRef, SidColumn,
     TimestampColumn, VersionColumn,

@@ -36,6 +36,8 @@ mod on_error;
 mod races;
 #[path = "../tests/behaviour/sid.rs"]
 mod sid;
+#[path = "../tests/behaviour/typed.rs"]
+mod typed;
 
 #[path = "../tests/model/main.rs"]
 mod model;

@@ -4,6 +4,8 @@ mod cache_headers;
 mod carrier;
 mod cookie;
 mod cookie_name;
+#[cfg(feature = "axum")]
+mod extract;
 mod layer;
 mod merge;
 mod on_error;
@@ -15,6 +17,8 @@ mod session_info;
 mod snapshot;
 mod state;
 
+#[cfg(feature = "axum")]
+pub use extract::{SessionKey, SessionRejection, Typed};
 pub use layer::SessionLayer;
 pub use on_error::{DefaultOnError, OnError};
 pub use service::SessionService;

@@ -220,7 +220,7 @@ impl<M: SessionModel, T: TowerSession> RequestStore<M, T> {
         let expiry = session.expiry;
         let expires_at = self.store.expires_at(&session, Some(now), now);
         let expires_at = self.store.insert(&mut id, &data, expires_at, now).await?;
-        let snapshot = Snapshot::of_inserted::<M>(id, &data, now);
+        let snapshot = Snapshot::of_inserted::<M>(id, &data, now, expires_at);
         self.saved(snapshot, expiry, expires_at, now);
         Ok((id, expires_at))
     }
@@ -250,7 +250,7 @@ impl<M: SessionModel, T: TowerSession> RequestStore<M, T> {
                 .store
                 .update(&snapshot.id, &session, snapshot.version());
             if update.await? {
-                let snapshot = snapshot.saved(id, &mine, merged);
+                let snapshot = snapshot.saved(id, &mine, merged, expires_at);
                 self.saved(snapshot, expiry, expires_at, now);
                 return Ok(expires_at);
             }

@@ -1,8 +1,13 @@
 //! What the layer knows of a request's session, for its handlers.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use time::OffsetDateTime;
+use tower_sessions::session::Id;
+
+use super::row::Row;
+use super::snapshot::Snapshot;
 use super::state::State;
 use crate::error::Error;
 
@@ -31,13 +36,46 @@ use crate::error::Error;
 pub struct SessionInfo(pub(super) Arc<Mutex<State>>);
 
 impl SessionInfo {
+    /// Returns the session's id, if the session has a row. It is a secret: do not log it.
+    ///
+    /// This and the following are what the request has last read or written: nothing before the session is
+    /// loaded, and nothing of a change before it is saved.
+    #[must_use]
+    pub fn id(&self) -> Option<Id> {
+        self.snapshot().map(|snapshot| snapshot.id)
+    }
+
+    /// Returns when the session expires unless it is used before.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<OffsetDateTime> {
+        self.snapshot().map(|snapshot| snapshot.expires_at)
+    }
+
+    /// Returns when the session's visitor was last authenticated, with
+    /// [`set_authenticated`](crate::SeaOrmStore::set_authenticated).
+    #[must_use]
+    pub fn authenticated_at(&self) -> Option<OffsetDateTime> {
+        self.snapshot()?.authenticated_at
+    }
+
     /// Returns why the session could last not be loaded, saved or deleted in this request.
     ///
     /// The errors of tower-sessions' `Session` have only the text of it.
     #[must_use]
     pub fn error(&self) -> Option<Arc<Error>> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.error.clone()
+        self.state().error.clone()
+    }
+
+    fn snapshot(&self) -> Option<Snapshot> {
+        match &self.state().row {
+            Row::Loaded(snapshot) => Some(snapshot.clone()),
+            Row::Renewing(renewal) => renewal.snapshot.clone(),
+            Row::Unread(_) | Row::Absent => None,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

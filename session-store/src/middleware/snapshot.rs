@@ -15,6 +15,8 @@ use crate::store::LoadedSession;
 pub(super) struct Snapshot {
     pub(super) id: Id,
     pub(super) created_at: Option<OffsetDateTime>,
+    pub(super) authenticated_at: Option<OffsetDateTime>,
+    pub(super) expires_at: OffsetDateTime,
     /// The session's own expiry, as the request saw it among the data.
     pub(super) expiry: Option<Value>,
     /// `None` without a version column, where the changes of concurrent requests are not merged.
@@ -35,6 +37,8 @@ impl Snapshot {
         Self {
             id,
             created_at: loaded.created_at,
+            authenticated_at: store_keys::authenticated_at(&loaded.data),
+            expires_at: loaded.expires_at,
             expiry: loaded.data.get(store_keys::EXPIRY).cloned(),
             version: Version::new::<M>(loaded.version, &loaded.data),
         }
@@ -44,10 +48,14 @@ impl Snapshot {
         id: Id,
         data: &Data,
         created_at: OffsetDateTime,
+        expires_at: OffsetDateTime,
     ) -> Self {
+        let authenticated_at = store_keys::authenticated_at(data);
         Self {
             id,
-            created_at: Some(store_keys::authenticated_at(data).unwrap_or(created_at)),
+            created_at: Some(authenticated_at.unwrap_or(created_at)),
+            authenticated_at,
+            expires_at,
             expiry: data.get(store_keys::EXPIRY).cloned(),
             version: Version::new::<M>(0, data),
         }
@@ -71,10 +79,17 @@ impl Snapshot {
     }
 
     /// Returns the snapshot after a save. `merged` is what the row has, if that differs from `mine`.
-    pub(super) fn saved(self, id: Id, mine: &Data, merged: Option<Data>) -> Self {
+    pub(super) fn saved(
+        self,
+        id: Id,
+        mine: &Data,
+        merged: Option<Data>,
+        expires_at: OffsetDateTime,
+    ) -> Self {
         let expiry = mine.get(store_keys::EXPIRY).cloned();
         let written = merged.as_ref().unwrap_or(mine);
-        let created_at = store_keys::authenticated_at(written).or(self.created_at);
+        let authenticated_at = store_keys::authenticated_at(written);
+        let created_at = authenticated_at.or(self.created_at);
         let version = self.version.map(|version| {
             let seen = Arc::new(mine.clone());
             Version {
@@ -86,6 +101,8 @@ impl Snapshot {
         Self {
             id,
             created_at,
+            authenticated_at,
+            expires_at,
             expiry,
             version,
         }

@@ -53,6 +53,9 @@ pub trait TowerSession: Clone + Send + Sync + 'static {
     fn value(&self, key: &str) -> impl Future<Output = Result<Option<Value>, Self::Error>> + Send;
 
     #[doc(hidden)]
+    fn remove_value(&self, key: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    #[doc(hidden)]
     fn set_value(
         &self,
         key: &str,

@@ -90,6 +90,14 @@ macro_rules! version {
                     self.get_value(key).await
                 }
 
+                async fn remove_value(
+                    &self,
+                    key: &str,
+                ) -> std::result::Result<(), SessionError> {
+                    self.remove_value(key).await?;
+                    Ok(())
+                }
+
                 async fn set_value(
                     &self,
                     key: &str,

@@ -32,5 +32,6 @@ mod schema;
 mod sid;
 mod timestamps;
 mod tower_sessions_0_14;
+mod typed;
 mod unreachable;
 mod with_extras;
