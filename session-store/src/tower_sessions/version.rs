@@ -10,6 +10,7 @@ macro_rules! version {
             use $core::session_store::{Error, ExpiredDeletion, Result, SessionStore};
             use async_trait::async_trait;
             use serde_json::Value;
+            use tower_sessions::session::Id as StoreId;
 
             use super::{Backend, TowerSession};
             use crate::model::SessionModel;
@@ -34,7 +35,7 @@ macro_rules! version {
                 type Error = SessionError;
 
                 fn new(
-                    id: Option<crate::Id>,
+                    id: Option<StoreId>,
                     backend: impl Backend,
                     expiry: tower_sessions::Expiry,
                 ) -> Self {
@@ -49,8 +50,8 @@ macro_rules! version {
                     Self::new(id.map(|id| Id(id.0)), store, Some(expiry))
                 }
 
-                fn id(&self) -> Option<crate::Id> {
-                    self.id().map(|id| crate::Id(id.0))
+                fn id(&self) -> Option<StoreId> {
+                    self.id().map(|id| StoreId(id.0))
                 }
 
                 fn expiry(&self) -> Option<tower_sessions::Expiry> {
@@ -136,7 +137,7 @@ macro_rules! version {
             async fn create(&self, record: &mut Record) -> Result<()> {
                 let $this = self;
                 let Record { id, data, expiry_date } = &mut *record;
-                let created = Backend::create($backend, crate::Id(id.0), data, *expiry_date).await;
+                let created = Backend::create($backend, StoreId(id.0), data, *expiry_date).await;
                 let (new_id, expires_at) = created.map_err(|error| Error::from(&*error))?;
                 (*id, *expiry_date) = (Id(new_id.0), expires_at);
                 Ok(())
@@ -144,14 +145,14 @@ macro_rules! version {
 
             async fn save(&self, record: &Record) -> Result<()> {
                 let $this = self;
-                let id = crate::Id(record.id.0);
+                let id = StoreId(record.id.0);
                 let saved = Backend::save($backend, &id, &record.data, record.expiry_date).await;
                 saved.map_err(|error| Error::from(&*error))
             }
 
             async fn load(&self, id: &Id) -> Result<Option<Record>> {
                 let $this = self;
-                let loaded = Backend::load($backend, &crate::Id(id.0)).await;
+                let loaded = Backend::load($backend, &StoreId(id.0)).await;
                 let loaded = loaded.map_err(|error| Error::from(&*error))?;
                 Ok(loaded.map(|(data, expiry_date)| Record {
                     id: *id,
@@ -162,7 +163,7 @@ macro_rules! version {
 
             async fn delete(&self, id: &Id) -> Result<()> {
                 let $this = self;
-                let deleted = Backend::delete($backend, &crate::Id(id.0)).await;
+                let deleted = Backend::delete($backend, &StoreId(id.0)).await;
                 deleted.map_err(|error| Error::from(&*error))
             }
         }
