@@ -20,6 +20,10 @@ use crate::error::Error;
 use crate::tower_sessions::TowerSession;
 
 /// The session key that a type is kept under, for [`Typed`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no session key",
+    note = "add `impl session_store::SessionKey for {Self} {{ const KEY: &'static str = \"…\"; }}`"
+)]
 pub trait SessionKey {
     /// The key. Another type with the same key is an error when it is read.
     const KEY: &'static str;

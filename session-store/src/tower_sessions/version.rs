@@ -13,6 +13,7 @@ macro_rules! version {
             use tower_sessions::session::Id as StoreId;
 
             use super::{Backend, TowerSession};
+            use crate::error::Error as StoreError;
             use crate::model::SessionModel;
             use crate::store::SeaOrmStore;
 
@@ -109,21 +110,21 @@ macro_rules! version {
                 }
             }
 
-            impl From<crate::Error> for Error {
-                fn from(error: crate::Error) -> Self {
+            impl From<StoreError> for Error {
+                fn from(error: StoreError) -> Self {
                     (&error).into()
                 }
             }
 
-            impl From<&crate::Error> for Error {
-                fn from(error: &crate::Error) -> Self {
+            impl From<&StoreError> for Error {
+                fn from(error: &StoreError) -> Self {
                     let message = error.to_string();
                     match error {
-                        crate::Error::TooLarge { .. }
-                        | crate::Error::Encode { .. }
-                        | crate::Error::InvalidColumnValue { .. }
-                        | crate::Error::ExtrasFailed(_) => Self::Encode(message),
-                        crate::Error::Decode { .. } => Self::Decode(message),
+                        StoreError::TooLarge { .. }
+                        | StoreError::Encode { .. }
+                        | StoreError::InvalidColumnValue { .. }
+                        | StoreError::ExtrasFailed(_) => Self::Encode(message),
+                        StoreError::Decode { .. } => Self::Decode(message),
                         _ => Self::Backend(message),
                     }
                 }
