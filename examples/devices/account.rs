@@ -1,8 +1,6 @@
 //! How does a user sign up, sign in and sign out?
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::USER_AGENT;
 use axum::response::{IntoResponse, Redirect, Response};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, SqlErr};
 use serde::Deserialize;
@@ -18,9 +16,6 @@ use crate::error::AppError;
 use crate::page::flash;
 use crate::signed_in::SignedIn;
 use crate::{password, session, user};
-
-/// In bytes. Longer than any browser's user agent.
-const MAX_USER_AGENT_LENGTH: usize = 512;
 
 /// On how many devices a user can be signed in. One more signs out the oldest.
 pub const MAX_DEVICES: u64 = 5;
@@ -67,7 +62,6 @@ async fn sign_up_page(store: &session::Store) -> Result<&'static Form, AppError>
 pub async fn sign_up(
     State(store): State<session::Store>,
     session: Session,
-    headers: HeaderMap,
     CsrfForm(credentials): CsrfForm<Credentials>,
 ) -> Result<Response, AppError> {
     let (name, keep) = (credentials.name.trim(), credentials.keeps_signed_in());
@@ -81,7 +75,7 @@ pub async fn sign_up(
     }
     let password_hash = password::hash(credentials.password).await?;
     match user::add(store.db(), name.to_owned(), password_hash).await {
-        Ok(user) => sign_in_user(&store, &session, &user, keep, &headers).await,
+        Ok(user) => sign_in_user(&store, &session, &user, keep).await,
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
             let errors = FormErrors {
                 name: Some("This name is taken. Please choose another."),
@@ -96,7 +90,6 @@ pub async fn sign_up(
 pub async fn sign_in(
     State(store): State<session::Store>,
     session: Session,
-    headers: HeaderMap,
     CsrfForm(credentials): CsrfForm<Credentials>,
 ) -> Result<Response, AppError> {
     let (name, keep) = (credentials.name.trim(), credentials.keeps_signed_in());
@@ -111,7 +104,7 @@ pub async fn sign_in(
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let is_correct = password::verify(credentials.password, hash).await?;
     match user.filter(|_| is_correct) {
-        Some(user) => sign_in_user(&store, &session, &user, keep, &headers).await,
+        Some(user) => sign_in_user(&store, &session, &user, keep).await,
         None => {
             let errors = FormErrors {
                 // Does not say which one is wrong, because that would reveal who has an account.
@@ -136,12 +129,8 @@ async fn sign_in_user(
     session: &Session,
     user: &user::Model,
     keep_signed_in: bool,
-    headers: &HeaderMap,
 ) -> Result<Response, AppError> {
-    let user_agent = headers.get(USER_AGENT).and_then(|name| name.to_str().ok());
-    let user_agent = user_agent.and_then(|name| name.get(..name.len().min(MAX_USER_AGENT_LENGTH)));
     session.insert("user_id", user.id).await?;
-    session.insert("user_agent", user_agent).await?;
     csrf::renew(session).await?;
     flash(session, format!("Welcome, {}.", user.name)).await?;
     // Otherwise the cookie ends with the browser.

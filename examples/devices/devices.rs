@@ -80,6 +80,10 @@ fn card(row: &session::Model, is_current: bool, token: &Token, now: OffsetDateTi
                 dd { (ago(row.created_at, now)) }
                 dt { "Last seen" }
                 dd { (ago(row.last_seen, now)) }
+                @if let Some(address) = &row.address {
+                    dt { "From" }
+                    dd { (address) }
+                }
             }
             form method="post" action={ "/sessions/" (row.sid) "/revoke" } {
                 (token)

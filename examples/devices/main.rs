@@ -36,6 +36,8 @@ mod signed_in;
 mod tests;
 mod user;
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use sea_orm::Database;
 use session_store::connect_options;
@@ -74,6 +76,8 @@ async fn serve(app: Router) -> Result<(), AnyError> {
             format!("cannot listen on port {port}: {error}; set PORT to a free port")
         })?;
     println!("listening on http://{}", listener.local_addr()?);
+    // With the address of the peer.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app)
         .with_graceful_shutdown(shutdown_signal())
         .await?;

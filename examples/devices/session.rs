@@ -1,7 +1,11 @@
 //! What does a row of the session table hold?
 
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::ConnectInfo;
+use axum::http::request::Parts;
 use sea_orm::entity::prelude::*;
-use session_store::SessionModel;
+use session_store::{SessionModel, client_address};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, SessionModel)]
 #[sea_orm(table_name = "session")]
@@ -13,9 +17,10 @@ pub struct Model {
     /// Filled from the session key `user_id`, which signing in sets. NULL for a visitor.
     #[session(index)]
     pub user_id: Option<i32>,
-    /// Filled from the session key `user_agent`.
-    #[sea_orm(column_type = "Text", nullable)]
+    #[session(header = "user-agent")]
     pub user_agent: Option<String>,
+    #[session(request = address)]
+    pub address: Option<String>,
     #[session(created_at)]
     pub created_at: TimeDateTimeWithTimeZone,
     #[session(last_seen)]
@@ -25,6 +30,13 @@ pub struct Model {
     pub idle_timeout: Option<i64>,
     #[session(version)]
     pub version: i32,
+}
+
+/// The client's address, also behind a proxy on this machine.
+fn address(request: &Parts) -> Option<String> {
+    let ConnectInfo(peer) = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    let is_proxy = |address: IpAddr| address.is_loopback();
+    Some(client_address(peer.ip(), &request.headers, is_proxy).to_string())
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -45,6 +45,7 @@ async fn after_signing_up_a_user_sees_this_device(db: DatabaseConnection) {
     page.shows("Signed in as <b class=\"person\">ann&lt;b&gt;</b> on 1 device.");
     page.shows("<h2>Firefox on Linux</h2><span class=\"badge\">This device</span>");
     page.shows("just now</time>");
+    page.shows("<dt>From</dt><dd>192.0.2.7</dd>");
     page.does_not_show("/sessions/revoke-others");
     laptop.get("/sign-up").await.redirects_to("/");
 }

@@ -76,6 +76,20 @@ where
         row.device = ::session_store::__private::Set(value);
         ::core::result::Result::Ok(())
     }
+    const HAS_REQUEST_COLUMNS: bool = true;
+    fn fill_from_request(
+        request: &::session_store::__private::Parts,
+        row: &mut ::session_store::ActiveModel<Self>,
+    ) {
+        let value: Option<String> = ::session_store::__private::header(
+            request,
+            "user-agent",
+            <Column>::Header,
+        );
+        row.header = ::session_store::__private::Set(value);
+        let value: <Client as Address>::Text = crate::client::<Proxy>(request);
+        row.client = ::session_store::__private::Set(value);
+    }
     fn indexed() -> ::std::vec::Vec<Column> {
         ::std::vec![< Column > ::Type, < Column > ::Agent]
     }

@@ -8,13 +8,15 @@ use crate::error::Errors;
 use crate::{suggest, value};
 
 /// Every attribute, in the order in which messages list them.
-const ATTRIBUTES: [(&str, Kind); 15] = [
+const ATTRIBUTES: [(&str, Kind); 17] = [
     Role::Sid.attribute(),
     Role::Sess.attribute(),
     Role::Expire.attribute(),
     ("key", Kind::Key),
     ("pointer", Kind::Pointer),
     ("with", Kind::With),
+    ("header", Kind::Header),
+    ("request", Kind::Request),
     ("default", Kind::Default),
     ("index", Kind::Index),
     Role::CreatedAt.attribute(),
@@ -33,6 +35,8 @@ enum Kind {
     Key,
     Pointer,
     With,
+    Header,
+    Request,
     Default,
     Index,
     Skip,
@@ -90,6 +94,8 @@ pub(crate) enum Source {
     Key(LitStr),
     Pointer(LitStr),
     With(ExprPath),
+    Header(LitStr),
+    Request(ExprPath),
     /// The database, or the application.
     Skip,
 }
@@ -297,6 +303,8 @@ fn parse_one(input: ParseStream<'_>, place: Place, errors: &mut Errors) -> Resul
         Kind::Key => Source::Key(value::string(input, &ident, "key = \"user_id\"")?),
         Kind::Pointer => Source::Pointer(value::pointer(input, &ident, errors)?),
         Kind::With => Source::With(value::function(input, &ident)?),
+        Kind::Header => Source::Header(value::header(input, &ident, errors)?),
+        Kind::Request => Source::Request(value::request_function(input, &ident)?),
         Kind::Index => {
             value::reject(input, name, errors);
             return Ok(Some(Attr::Index(ident)));

@@ -92,6 +92,12 @@ impl<'a> Column<'a> {
             (_, Some(Source::With(_))) => {
                 "cannot use `default` with `with`: the function always returns a value".into()
             }
+            (_, Some(Source::Header(_))) => {
+                "cannot use `default` with `header`: without the header, the column is NULL".into()
+            }
+            (_, Some(Source::Request(_))) => {
+                "cannot use `default` with `request`: the function always returns a value".into()
+            }
             (_, Some(Source::Skip)) => "cannot use `default` with `skip`: write the default of \
                                         the database as `#[sea_orm(default_value = …)]`"
                 .into(),

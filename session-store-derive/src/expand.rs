@@ -8,7 +8,7 @@ use syn::{DeriveInput, Ident};
 use crate::ast::{Field, type_name};
 use crate::attr::DefaultAttr;
 use crate::krate::Krate;
-use crate::valid::{Extra, ExtraSource, Model, OptionalColumns};
+use crate::valid::{Extra, ExtraSource, Model, OptionalColumns, RequestColumn, RequestSource};
 
 /// The struct, and the crate that the generated code refers to.
 pub(crate) struct Expand<'a> {
@@ -103,6 +103,8 @@ impl<'a> Expand<'a> {
         let model = &self.input.ident;
         let krate = self.krate();
         let fill = self.fn_fill(&optional.extras);
+        let of_request = (!optional.of_request.is_empty())
+            .then(|| self.fn_fill_from_request(&optional.of_request));
         let indexed = (!optional.indexed.is_empty()).then(|| fn_indexed(&optional.indexed));
         quote! {
             const _: () = #krate::__private::require_entity::<#model>();
@@ -120,6 +122,8 @@ impl<'a> Expand<'a> {
                 }
 
                 #fill
+
+                #of_request
 
                 #indexed
             }
@@ -194,6 +198,41 @@ impl<'a> Expand<'a> {
             ) -> ::core::result::Result<(), #krate::Error> {
                 #(#lines)*
                 ::core::result::Result::Ok(())
+            }
+        }
+    }
+
+    fn fn_fill_from_request(&self, columns: &[RequestColumn<'_>]) -> TokenStream {
+        let request = Ident::new("request", Span::mixed_site());
+        let row = Ident::new("row", Span::mixed_site());
+        let krate = self.krate();
+        let lines = columns.iter().map(|request_column| {
+            let Field { ident, ty, .. } = request_column.field;
+            let span = request_column.field.type_span();
+            let krate = self.krate.at(span);
+            let value = match &request_column.source {
+                RequestSource::Header(name) => {
+                    let column = column(request_column.field);
+                    quote_spanned!(span=> #krate::__private::header(#request, #name, #column))
+                }
+                RequestSource::Function(path) => {
+                    let call_span = Span::mixed_site().located_at(path.span());
+                    quote_spanned!(call_span=> #path(#request))
+                }
+            };
+            quote_spanned! {span=>
+                let value: #ty = #value;
+                #row.#ident = #krate::__private::Set(value);
+            }
+        });
+        quote! {
+            const HAS_REQUEST_COLUMNS: bool = true;
+
+            fn fill_from_request(
+                #request: &#krate::__private::Parts,
+                #row: &mut #krate::ActiveModel<Self>,
+            ) {
+                #(#lines)*
             }
         }
     }

@@ -84,6 +84,8 @@ use crate::error::Errors;
 /// | `#[session(key = "user-agent")]` | the value of the session key `user-agent` |
 /// | `#[session(pointer = "/cart/total")]` | the value at a JSON pointer ([RFC 6901]) into the session's data |
 /// | `#[session(with = path)]` | the value that the function `path` returns: `fn(&session_store::Data) -> T`, where `T` is the field's type |
+/// | `#[session(header = "user-agent")]` | that header of the request: an `Option<String>` |
+/// | `#[session(request = path)]` | the value that the function `path` returns: `fn(&http::request::Parts) -> T`, where `T` is the field's type |
 /// | `#[session(created_at)]` | when the session was created: a timestamp or an `Option` of one |
 /// | `#[session(last_seen)]` | when the session was last created, saved or touched: a timestamp or an `Option` of one |
 /// | `#[session(version)]` | the number of saves: an `i64` or `i32`. With it, `store.layer()` merges the changes of concurrent requests |
@@ -99,6 +101,14 @@ use crate::error::Errors;
 /// |---|---|
 /// | `#[session(default)]` | `Default::default()` |
 /// | `#[session(default = expression)]` | an expression of the field's type |
+///
+/// # Columns from the request
+///
+/// `header` and `request` are filled under `store.layer()`, whenever the session's row is written: when it
+/// is created, saved, and touched. Where there is no request, as under a plain `SessionManagerLayer`, the
+/// store leaves such a column alone. A header's value is cut after as many characters as the column holds
+/// (`StringLen::N`), or after 255. The guide has [all rules][request columns]: what a client sends is
+/// personal data.
 ///
 /// # Indexes
 ///
@@ -169,6 +179,7 @@ use crate::error::Errors;
 ///
 /// The derive reports all mistakes in one compilation, each at the token that causes it.
 ///
+/// [request columns]: https://docs.rs/session-store/latest/session_store/guide/extra_columns/index.html#columns-from-the-request
 /// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
 // `sea_orm` is declared for a struct without `DeriveEntityModel`: the compiler would report each of
 // its attributes as unknown, and hide the one error that helps.

@@ -85,6 +85,10 @@ fn every_attribute() -> DeriveInput {
             count: i64,
             #[session(with = crate::device::<Kind>)]
             device: <Kind as Device>::Name,
+            #[session(header = "user-agent")]
+            header: Option<String>,
+            #[session(request = crate::client::<Proxy>)]
+            client: <Client as Address>::Text,
             #[session(skip)]
             note: String,
             #[sea_orm(ignore)]

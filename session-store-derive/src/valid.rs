@@ -38,6 +38,7 @@ pub(crate) struct OptionalColumns<'a> {
     pub(crate) last_seen: Option<&'a Field<'a>>,
     pub(crate) version: Option<&'a Field<'a>>,
     pub(crate) extras: Vec<Extra<'a>>,
+    pub(crate) of_request: Vec<RequestColumn<'a>>,
     pub(crate) indexed: Vec<&'a Field<'a>>,
 }
 
@@ -54,6 +55,18 @@ pub(crate) enum ExtraSource<'a> {
     Pointer(&'a LitStr),
     With(&'a ExprPath),
     Mirror(Mirror),
+}
+
+/// A column that is filled from the request.
+pub(crate) struct RequestColumn<'a> {
+    pub(crate) field: &'a Field<'a>,
+    pub(crate) source: RequestSource<'a>,
+}
+
+/// Where in the request the value of a column comes from.
+pub(crate) enum RequestSource<'a> {
+    Header(&'a LitStr),
+    Function(&'a ExprPath),
 }
 
 /// Checks every rule.
@@ -75,6 +88,7 @@ pub(crate) fn check<'a>(
         last_seen: find(Role::LastSeen),
         version: find(Role::Version),
         extras: columns.iter().filter_map(extra).collect(),
+        of_request: columns.iter().filter_map(request_column).collect(),
         indexed: indexed(&columns),
     };
     if shape::has_named_fields(&input.data) {
@@ -158,15 +172,16 @@ fn check_not_option(field: &Field<'_>, errors: &mut Errors) {
 
 /// Not every session has a value for these columns.
 fn check_option(column: &Column<'_>, errors: &mut Errors) {
-    let (Some(Source::Mirror(mirror)), None) = (column.source(), column.field.option_inner())
-    else {
+    let reason = match column.source() {
+        Some(Source::Mirror(Mirror::AuthenticatedAt)) => "not every visitor was authenticated",
+        Some(Source::Mirror(Mirror::IdleTimeout)) => "most sessions have the store's",
+        Some(Source::Header(_)) => "not every request has the header",
+        _ => return,
+    };
+    if column.field.option_inner().is_some() {
         return;
-    };
+    }
     let found = type_name(column.field.ty);
-    let reason = match mirror {
-        Mirror::AuthenticatedAt => "not every visitor was authenticated",
-        Mirror::IdleTimeout => "most sessions have the store's",
-    };
     let message = format!("expected `Option<{found}>`, found `{found}`: {reason}");
     errors.push_spanned(column.field.ty, message);
 }
@@ -216,11 +231,27 @@ fn extra<'a>(column: &Column<'a>) -> Option<Extra<'a>> {
         Some(Source::Mirror(mirror)) if field.option_inner().is_some() => {
             ExtraSource::Mirror(*mirror)
         }
-        Some(Source::Skip | Source::Role(_) | Source::Mirror(_)) => return None,
+        Some(
+            Source::Skip
+            | Source::Role(_)
+            | Source::Mirror(_)
+            | Source::Header(_)
+            | Source::Request(_),
+        ) => return None,
     };
     Some(Extra {
         field,
         source,
         default: field.attrs.default.as_ref(),
     })
+}
+
+fn request_column<'a>(column: &Column<'a>) -> Option<RequestColumn<'a>> {
+    let field = column.field;
+    let source = match column.source()? {
+        Source::Header(name) if field.option_inner().is_some() => RequestSource::Header(name),
+        Source::Request(path) => RequestSource::Function(path),
+        _ => return None,
+    };
+    Some(RequestColumn { field, source })
 }

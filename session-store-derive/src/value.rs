@@ -58,6 +58,34 @@ pub(crate) fn function(input: ParseStream<'_>, ident: &Ident) -> Result<ExprPath
     path(input, ident, "a function", "with = user_agent", help)
 }
 
+/// Parses the path of a function of the request.
+pub(crate) fn request_function(input: ParseStream<'_>, ident: &Ident) -> Result<ExprPath> {
+    let help = ": it takes `&http::request::Parts` and returns the type of the field";
+    path(input, ident, "a function", "request = client_address", help)
+}
+
+/// Parses the name of a header, in lower case as `http` has it.
+pub(crate) fn header(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors) -> Result<LitStr> {
+    let name = string(input, ident, "header = \"user-agent\"")?;
+    let value = name.value();
+    let lower = value.to_ascii_lowercase();
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if value.is_empty() || !value.bytes().all(is_token) {
+        let message = "expected the name of a header, such as `\"user-agent\"`";
+        errors.push_spanned(&name, message);
+    } else if value != lower {
+        let message = format!("expected a header in lower case: write `\"{lower}\"`");
+        errors.push_spanned(&name, message);
+    } else if ["authorization", "cookie"].contains(&value.as_str()) {
+        let message = format!(
+            "cannot keep the header `{value}`: it can contain the session id, which must not be in \
+             the table"
+        );
+        errors.push_spanned(&name, message);
+    }
+    Ok(name)
+}
+
 /// Parses the path of a crate.
 pub(crate) fn krate(input: ParseStream<'_>, ident: &Ident) -> Result<Path> {
     let example = "crate = my_crate::session_store";

@@ -23,7 +23,9 @@ pub use self::tower_sessions::TowerSession;
 pub use ::tower_sessions::session::Id;
 pub use connect::connect_options;
 pub use error::Error;
-pub use middleware::{DefaultOnError, OnError, SessionInfo, SessionLayer, SessionService};
+pub use middleware::{
+    DefaultOnError, OnError, SessionInfo, SessionLayer, SessionService, client_address,
+};
 #[cfg(feature = "axum")]
 pub use middleware::{SessionKey, SessionRejection, Typed};
 pub use model::{
@@ -46,10 +48,11 @@ struct Readme;
 /// What derived code refers to. Not part of the public API.
 #[doc(hidden)]
 pub mod __private {
+    pub use http::request::Parts;
     pub use sea_orm::ActiveValue::Set;
 
     pub use crate::model::{
-        Columns, Extra, PrimaryKey, Source, Timestamp, Version, authenticated_at, idle_timeout,
-        require_entity, require_sid_key,
+        Columns, Extra, PrimaryKey, Source, Timestamp, Version, authenticated_at, header,
+        idle_timeout, require_entity, require_sid_key,
     };
 }

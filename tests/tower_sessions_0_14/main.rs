@@ -34,6 +34,8 @@ mod limit;
 mod on_error;
 #[path = "../tests/behaviour/races.rs"]
 mod races;
+#[path = "../tests/behaviour/request_columns.rs"]
+mod request_columns;
 #[path = "../tests/behaviour/sid.rs"]
 mod sid;
 #[path = "../tests/behaviour/typed.rs"]

@@ -1,7 +1,10 @@
 //! What does a browser send, and what does it keep of a response?
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE, USER_AGENT,
 };
@@ -104,6 +107,9 @@ impl Browser {
             .uri(path)
             .header(COOKIE, &self.cookie)
             .header(USER_AGENT, self.user_agent)
+            // By the proxy, after what the client has made up.
+            .header("x-forwarded-for", "203.0.113.9, 192.0.2.7")
+            .extension(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 1))))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body.into())
             .unwrap();

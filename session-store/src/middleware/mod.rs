@@ -2,6 +2,7 @@
 
 mod cache_headers;
 mod carrier;
+mod client_address;
 mod cookie;
 mod cookie_name;
 #[cfg(feature = "axum")]
@@ -17,6 +18,7 @@ mod session_info;
 mod snapshot;
 mod state;
 
+pub use client_address::client_address;
 #[cfg(feature = "axum")]
 pub use extract::{SessionKey, SessionRejection, Typed};
 pub use layer::SessionLayer;

@@ -110,6 +110,14 @@ where
                 (None, false)
             }
         };
+        let store = if M::HAS_REQUEST_COLUMNS {
+            let (parts, body) = request.into_parts();
+            let store = store.for_request(&parts);
+            request = Request::from_parts(parts, body);
+            store
+        } else {
+            store
+        };
         let store = RequestStore::<M, T>::new(store, is_persistent);
         let session = store.session(id, is_old);
         request.extensions_mut().insert(session.clone());

@@ -1,5 +1,6 @@
 //! The trait `SessionModel`, by which a derived model describes itself to the store.
 
+use http::request::Parts;
 use sea_orm::{EntityTrait, FromQueryResult, ModelTrait};
 
 use super::columns::Columns;
@@ -38,6 +39,15 @@ pub trait SessionModel:
     ///
     /// Returns an error if the session has no value for a required column, or one of another type.
     fn fill(session: &SessionRef<'_>, row: &mut ActiveModel<Self>) -> Result<()>;
+
+    /// Whether there are columns with `#[session(header = …)]` or `#[session(request = …)]`.
+    const HAS_REQUEST_COLUMNS: bool = false;
+
+    /// Fills the columns that come from the request. Called once for each request under
+    /// [`store.layer()`](crate::SeaOrmStore::layer), if there are any.
+    fn fill_from_request(request: &Parts, row: &mut ActiveModel<Self>) {
+        let _ = (request, row);
+    }
 
     /// Returns the columns with `#[session(index)]`, which get an index each.
     #[must_use]

@@ -17,7 +17,8 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-use sea_orm::{DatabaseConnection, EntityName};
+use http::request::Parts;
+use sea_orm::{ActiveModelTrait, ActiveValue, DatabaseConnection, EntityName, Iterable, Value};
 use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
@@ -25,7 +26,7 @@ use self::configuration::{Clock, DEFAULT_MAX_BYTES, ExtrasFn};
 use self::expiry::ExpiryPolicy;
 pub(crate) use self::load::LoadedSession;
 pub use self::prune::{PruneBatches, PruneTask, Pruner};
-use crate::model::{SessionModel, SessionRef, SidForm};
+use crate::model::{ActiveModel, Column, SessionModel, SessionRef, SidForm};
 use crate::sql::{Executor, Template, utc};
 use crate::telemetry::Target;
 
@@ -54,9 +55,13 @@ pub struct SeaOrmStore<M: SessionModel> {
     sid_form: SidForm,
     max_bytes: usize,
     extras: Option<ExtrasFn<M>>,
+    /// The columns that come from the request, in the store of a request.
+    of_request: Option<Arc<ColumnValues<M>>>,
     clock: Clock,
     templates: Arc<Templates>,
 }
+
+type ColumnValues<M> = [(Column<M>, Value)];
 
 /// The statements that requests send.
 #[derive(Default)]
@@ -90,6 +95,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             sid_form: SidForm::default(),
             max_bytes: DEFAULT_MAX_BYTES,
             extras: None,
+            of_request: None,
             clock: Arc::new(OffsetDateTime::now_utc),
             templates: Arc::default(),
         }
@@ -133,6 +139,20 @@ impl<M: SessionModel> SeaOrmStore<M> {
         self.expiry.of(session.expiry, began).expires_at(now)
     }
 
+    /// Returns the store of one request: what it writes has the columns that come from the request.
+    pub(crate) fn for_request(&self, request: &Parts) -> Self {
+        let mut row = <ActiveModel<M> as ActiveModelTrait>::default();
+        M::fill_from_request(request, &mut row);
+        let columns = Column::<M>::iter().filter_map(|column| match row.get(column) {
+            ActiveValue::Set(value) => Some((column, value)),
+            _ => None,
+        });
+        Self {
+            of_request: Some(columns.collect()),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn now(&self) -> OffsetDateTime {
         utc((self.clock)())
     }
@@ -150,6 +170,7 @@ impl<M: SessionModel> Clone for SeaOrmStore<M> {
             sid_form: self.sid_form,
             max_bytes: self.max_bytes,
             extras: self.extras.clone(),
+            of_request: self.of_request.clone(),
             clock: Arc::clone(&self.clock),
             templates: Arc::clone(&self.templates),
         }

@@ -1,9 +1,7 @@
 //! The values of a session's row.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, DbBackend, IdenStatic, Iterable, Value,
-};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, DbBackend, Iterable, Value};
 use time::OffsetDateTime;
 
 use super::SeaOrmStore;
@@ -36,7 +34,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let columns = M::columns();
         let mut extras = self.extras(session)?;
         for column in Column::<M>::iter() {
-            self.check_value(column, extras.get(column))?;
+            if let ActiveValue::Set(value) = extras.get(column) {
+                self.check_value(column, &value)?;
+            }
         }
         // The store fills these columns itself, whatever a closure has set.
         let created_at = columns.created_at.map(|created_at| created_at.column);
@@ -59,14 +59,48 @@ impl<M: SessionModel> SeaOrmStore<M> {
         Ok(row)
     }
 
-    /// Fills the extra columns: first from the derived sources, then by the closure.
+    /// Fills the extra columns: first from the request and the derived sources, then by the closure.
     fn extras(&self, session: &SessionRef<'_>) -> Result<ActiveModel<M>> {
-        let mut row = <ActiveModel<M> as ActiveModelTrait>::default();
+        let mut row = self.columns_of_request()?;
         M::fill(session, &mut row)?;
-        if let Some(fill) = &self.extras {
-            fill(session, &mut row).map_err(Error::ExtrasFailed)?;
+        self.fill_by_closure(session, &mut row)?;
+        Ok(row)
+    }
+
+    /// Binds the columns that come from the request, for a statement that writes no other extra column.
+    pub(super) fn bind_request(
+        &self,
+        session: &SessionRef<'_>,
+        parameters: &mut Parameters,
+    ) -> Result<Vec<(Column<M>, Parameter)>> {
+        let Some(of_request) = &self.of_request else {
+            return Ok(Vec::new());
+        };
+        let mut row = self.columns_of_request()?;
+        self.fill_by_closure(session, &mut row)?;
+        let mut bound = Vec::new();
+        for (column, _) in of_request.iter() {
+            if let ActiveValue::Set(value) = row.get(*column) {
+                self.check_value(*column, &value)?;
+                bound.push((*column, bind_column(*column, value, parameters)));
+            }
+        }
+        Ok(bound)
+    }
+
+    fn columns_of_request(&self) -> Result<ActiveModel<M>> {
+        let mut row = <ActiveModel<M> as ActiveModelTrait>::default();
+        for (column, value) in self.of_request.as_deref().unwrap_or_default() {
+            try_set::<M>(&mut row, *column, value.clone())?;
         }
         Ok(row)
+    }
+
+    fn fill_by_closure(&self, session: &SessionRef<'_>, row: &mut ActiveModel<M>) -> Result<()> {
+        match &self.extras {
+            Some(fill) => fill(session, row).map_err(Error::ExtrasFailed),
+            None => Ok(()),
+        }
     }
 
     /// Encodes the session's data, if the `sess` column can hold it.
@@ -97,11 +131,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     /// Refuses a value of an extra column that the database cannot hold: the driver would panic or store
     /// another, or the database's own message is less clear.
-    fn check_value(&self, column: Column<M>, value: ActiveValue<Value>) -> Result<()> {
-        let ActiveValue::Set(value) = value else {
-            return Ok(());
-        };
-        let is_beyond_i64 = |number: u64| i64::try_from(number).is_err();
+    fn check_value(&self, column: Column<M>, value: &Value) -> Result<()> {
+        let is_beyond_i64 = |number: &u64| i64::try_from(*number).is_err();
         let problem = match (value, self.executor.backend()) {
             (Value::String(Some(text)), DbBackend::Postgres) if text.contains('\0') => {
                 "PostgreSQL's text cannot hold the character NUL"
@@ -118,7 +149,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             (Value::Double(Some(number)), _) if !number.is_finite() => {
                 "expected a number in the range of `f64`"
             }
-            (value, _) if !is_encodable(&value) => {
+            (value, _) if !is_encodable(value) => {
                 "expected a time of the years 0 to 9999, with an offset of whole minutes"
             }
             _ => return Ok(()),
@@ -129,21 +160,13 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
 impl<M: SessionModel> Row<M> {
     pub(super) fn set(&mut self, column: Column<M>, value: Value) -> Result<()> {
-        self.columns
-            .try_set(column, value)
-            .map_err(|source| Error::Database {
-                operation: "fill a session's row",
-                source,
-            })
+        try_set::<M>(&mut self.columns, column, value)
     }
 
     /// Binds the columns that are set.
     pub(super) fn bind(self, parameters: &mut Parameters) -> BoundRow<M> {
         let columns = Column::<M>::iter().filter_map(|column| match self.columns.get(column) {
-            ActiveValue::Set(value) => {
-                let value = saved_value(column, value);
-                Some((column, parameters.bind_column(column.as_str(), value)))
-            }
+            ActiveValue::Set(value) => Some((column, bind_column(column, value, parameters))),
             _ => None,
         });
         BoundRow {
@@ -156,7 +179,6 @@ impl<M: SessionModel> Row<M> {
 impl<M: SessionModel> BoundRow<M> {
     /// Returns the columns with the expressions that write them.
     pub(super) fn assignments(self, backend: DbBackend) -> impl Iterator<Item = (Column<M>, Expr)> {
-        let write = |column: Column<M>, value| column.save_as(Expr::val(value));
         let sess = M::columns().sess;
         let written = write(sess, self.sess);
         let written = match json_type(sess, backend) {
@@ -168,6 +190,28 @@ impl<M: SessionModel> BoundRow<M> {
             .map(move |(column, value)| (column, write(column, value)))
             .chain([(sess, written)])
     }
+}
+
+fn try_set<M: SessionModel>(
+    row: &mut ActiveModel<M>,
+    column: Column<M>,
+    value: Value,
+) -> Result<()> {
+    row.try_set(column, value)
+        .map_err(|source| Error::Database {
+            operation: "fill a session's row",
+            source,
+        })
+}
+
+fn bind_column(column: impl ColumnTrait, value: Value, parameters: &mut Parameters) -> Parameter {
+    let value = saved_value(column, value);
+    parameters.bind_column(column.as_str(), value)
+}
+
+/// The expression that writes a value to a column.
+pub(super) fn write(column: impl ColumnTrait, value: Parameter) -> Expr {
+    column.save_as(Expr::val(value))
 }
 
 /// The type that PostgreSQL has to cast text to for a JSON column.

@@ -8,8 +8,9 @@ use tower_sessions::session::Id;
 use super::SeaOrmStore;
 use super::expiry::Touch;
 use super::load::LoadedSession;
+use super::row::write;
 use crate::error::Result;
-use crate::model::SessionModel;
+use crate::model::{SessionModel, SessionRef};
 use crate::sql::{BoundStatement, Parameters};
 use crate::telemetry::Operation;
 
@@ -48,7 +49,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let Some(touch) = loaded.timeouts.touch(expire, last_seen, now) else {
             return Ok(false);
         };
-        let update = self.touch_statement(id, touch, expire, now)?;
+        let session = SessionRef::new(id, &loaded.data, loaded.expires_at);
+        let update = self.touch_statement(&session, touch, expire, now)?;
         let is_touched = self.executor.execute(Operation::TOUCH, &update).await? > 0;
         if let (Touch::Expiry(expires_at), true) = (touch, is_touched) {
             (loaded.expire, loaded.expires_at) = (expires_at, expires_at);
@@ -60,20 +62,24 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// An expiry that another request has moved meanwhile stays: that request may have chosen it.
     fn touch_statement(
         &self,
-        id: &Id,
+        session: &SessionRef<'_>,
         touch: Touch,
         expire: OffsetDateTime,
         now: OffsetDateTime,
     ) -> Result<BoundStatement> {
         let (columns, backend) = (M::columns(), self.executor.backend());
         let mut parameters = Parameters::new(backend);
-        let active = self.bind_active(&mut parameters, id, now, None)?;
+        let active = self.bind_active(&mut parameters, session.id, now, None)?;
         let last_seen = columns.last_seen.map(|column| {
             let now = parameters.bind(column.value(now));
             (column, now)
         });
+        let of_request = self.bind_request(session, &mut parameters)?;
         let update = || {
-            let update = M::Entity::update_many().filter(self.is_active_session(active));
+            let mut update = M::Entity::update_many().filter(self.is_active_session(active));
+            for (column, value) in &of_request {
+                update = update.col_expr(*column, write(*column, *value));
+            }
             match last_seen {
                 Some((column, now)) => {
                     update.col_expr(column.column, column.expr(backend).write(now))

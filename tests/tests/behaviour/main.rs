@@ -28,6 +28,7 @@ mod prune;
 mod prune_task;
 mod races;
 mod recipes;
+mod request_columns;
 mod schema;
 mod sid;
 mod timestamps;

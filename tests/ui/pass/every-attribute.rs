@@ -38,6 +38,10 @@ pub struct Model {
     pub keys: i64,
     #[session(with = self::holds::<u8>)]
     pub empty: Option<bool>,
+    #[session(header = "user-agent", index)]
+    pub header: Option<String>,
+    #[session(request = self::length::<2>)]
+    pub length: i32,
     #[session(skip)]
     pub note: Option<String>,
     // Named like the required columns, but ordinary columns.
@@ -51,6 +55,10 @@ pub struct Model {
 }
 
 const FEW: i64 = 3;
+
+fn length<const N: i32>(request: &axum::http::request::Parts) -> i32 {
+    N * request.headers.len() as i32
+}
 
 fn keys(data: &Data) -> i64 {
     data.len().try_into().unwrap_or(i64::MAX)
@@ -67,7 +75,7 @@ impl ActiveModelBehavior for ActiveModel {}
 fn main() {
     assert!(matches!(
         Model::indexed()[..],
-        [Column::Born, Column::UserId]
+        [Column::Born, Column::UserId, Column::Header]
     ));
     let columns = Model::columns();
     assert!(matches!(columns.sid, Column::Id));
