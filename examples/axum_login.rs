@@ -1,48 +1,49 @@
-//! Signs in with axum-login, over a custom entity. The column `user_id` is filled from the data that
-//! axum-login keeps in the session, so a query lists a user's sessions.
+//! Signs in with axum-login under the store's own layer: visitors who only read stay signed in, and changes
+//! of one session at the same time are merged. The column `user_id` is filled from the data that axum-login
+//! keeps in the session, so a query lists a user's sessions.
 //!
 //! ```sh
 //! cargo run --example axum_login
 //! ```
 //!
-//! Then send requests as two browsers. `-b` and `-c` name the file with a browser's cookie:
+//! Then open the address that it prints, or send requests as two browsers. `-b` and `-c` name the file with a
+//! browser's cookie:
 //!
 //! ```sh
-//! curl -b laptop -c laptop -d name=ann http://127.0.0.1:3000/login
-//! curl -b phone -c phone -d name=ann http://127.0.0.1:3000/login
-//! curl -b laptop -c laptop http://127.0.0.1:3000/sessions
-//! curl -b laptop -c laptop -X POST http://127.0.0.1:3000/sessions/revoke-others
-//! curl -i -b phone -c phone http://127.0.0.1:3000/sessions    # 401: signed out
-//! curl -i -b laptop -c laptop -X POST http://127.0.0.1:3000/logout    # 204: signed out
+//! curl -b laptop -c laptop -d name=ann -d password=secret http://127.0.0.1:3000/login
+//! curl -b phone -c phone -d name=ann -d password=secret http://127.0.0.1:3000/login
+//! curl -b laptop -c laptop http://127.0.0.1:3000/    # two sessions
+//! curl -b laptop -c laptop -X POST http://127.0.0.1:3000/revoke-others
+//! curl -b phone -c phone http://127.0.0.1:3000/    # signed out
+//! curl -b laptop -c laptop -X POST http://127.0.0.1:3000/logout
 //! ```
 //!
 //! Environment variables: `PORT` (default 3000) and `DATABASE_URL` (default
 //! `sqlite://axum_login.sqlite?mode=rwc`; also `postgres://…` or `mysql://…`).
 //!
-//! The users are `ann` and `bob`. To sign in, a name is enough: the example is about sessions, not
-//! passwords. After the 401 the program logs "possibly suspicious activity", because the phone sent the
-//! id of a deleted session.
+//! The users are `ann` and `bob`, with the password `secret`. They are kept in memory, because the example is
+//! about sessions. The forms need no CSRF token: the cookie is `SameSite=Strict`.
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{Form, Request, State};
+use axum::Router;
+use axum::extract::{Form, State};
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 // axum-login uses tower-sessions 0.14.
-use axum_login::tower_sessions::{Expiry, Session, SessionManagerLayer};
-use axum_login::{
-    AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend, UserId, login_required,
-};
+use axum_login::tower_sessions::Session;
+use axum_login::{AuthManager, AuthSession, AuthUser, AuthnBackend, UserId, login_required};
+use maud::{DOCTYPE, Markup, html};
 use sea_orm::{ColumnTrait, Database, QueryFilter};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use session_store::connect_options;
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 use tokio::net::TcpListener;
+use tower::layer::layer_fn;
 
 mod session {
     use sea_orm::entity::prelude::*;
@@ -55,7 +56,7 @@ mod session {
         pub sid: String,
         pub sess: Json,
         pub expire: TimeDateTimeWithTimeZone,
-        /// Filled from axum-login's data. `axum-login.data` is its default data key.
+        /// Filled from axum-login's data.
         #[session(pointer = "/axum-login.data/user_id", index)]
         pub user_id: Option<i32>,
     }
@@ -67,6 +68,9 @@ mod session {
 }
 
 const IDLE_TIMEOUT: Duration = Duration::days(14);
+
+/// The session key of axum-login's data.
+const DATA_KEY: &str = "axum-login.data";
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -124,44 +128,30 @@ async fn shutdown_signal() {
 }
 
 fn app(store: session::Store) -> Router {
-    let sessions = SessionManagerLayer::new(store.clone())
-        .with_expiry(Expiry::OnInactivity(IDLE_TIMEOUT))
-        // For HTTP on this machine. In production remove `with_secure`: the cookie then needs HTTPS.
-        .with_secure(false);
-    let auth = AuthManagerLayerBuilder::new(Users, sessions).build();
+    // For HTTP on this machine. In production remove `with_secure`: the cookie then needs HTTPS.
+    let sessions = store.layer_for::<Session>().with_secure(false);
+    let users = Users::default();
+    let auth = layer_fn(move |app| AuthManager::new(app, users.clone(), DATA_KEY));
     Router::new()
-        .route("/sessions", get(my_sessions))
-        .route("/sessions/revoke-others", post(revoke_others))
-        .route_layer(from_fn(renew_cookie))
-        .route_layer(login_required!(Users))
+        .route("/revoke-others", post(revoke_others))
+        .route("/password", post(change_password))
+        .route_layer(login_required!(Users, login_url = "/"))
+        .route("/", get(home))
         .route("/login", post(login))
         .route("/logout", post(logout))
         .layer(auth)
+        .layer(sessions)
         .with_state(store)
-}
-
-/// Changes the session once a day, so that the cookie is sent again with a new expiry. Loading a
-/// session extends the expiry of its row only.
-async fn renew_cookie(
-    auth: AuthSession<Users>,
-    request: Request,
-    next: Next,
-) -> Result<Response, StatusCode> {
-    let session = auth.session;
-    let today = OffsetDateTime::now_utc().to_julian_day();
-    if session.get("day").await.map_err(internal)? != Some(today) {
-        session.insert("day", today).await.map_err(internal)?;
-    }
-    Ok(next.run(request).await)
 }
 
 #[derive(Clone, Debug)]
 struct User {
     id: i32,
     name: &'static str,
+    password: String,
+    /// Another one after each change of the password.
+    password_version: [u8; 8],
 }
-
-const USERS: [User; 2] = [User { id: 1, name: "ann" }, User { id: 2, name: "bob" }];
 
 impl AuthUser for User {
     type Id = i32;
@@ -170,18 +160,48 @@ impl AuthUser for User {
         self.id
     }
 
-    /// A user is signed out when this value changes. With passwords, return the password's hash.
+    /// A user's sessions end when this value changes. With a database, return the password's hash.
     fn session_auth_hash(&self) -> &[u8] {
-        self.name.as_bytes()
+        &self.password_version
     }
 }
 
 #[derive(Clone, Debug)]
-struct Users;
+struct Users(Arc<Mutex<Vec<User>>>);
+
+impl Default for Users {
+    fn default() -> Self {
+        let users = [(1, "ann"), (2, "bob")].map(|(id, name)| User {
+            id,
+            name,
+            password: "secret".to_owned(),
+            password_version: [0; 8],
+        });
+        Self(Arc::new(Mutex::new(users.into())))
+    }
+}
+
+impl Users {
+    fn find(&self, is_wanted: impl Fn(&User) -> bool) -> Option<User> {
+        let users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        users.iter().find(|user| is_wanted(user)).cloned()
+    }
+
+    /// Returns the user with the new password.
+    fn change_password(&self, id: i32, password: String) -> Option<User> {
+        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let user = users.iter_mut().find(|user| user.id == id)?;
+        let version = u64::from_be_bytes(user.password_version) + 1;
+        user.password = password;
+        user.password_version = version.to_be_bytes();
+        Some(user.clone())
+    }
+}
 
 #[derive(Deserialize)]
 struct Login {
     name: String,
+    password: String,
 }
 
 impl AuthnBackend for Users {
@@ -190,58 +210,113 @@ impl AuthnBackend for Users {
     type Error = Infallible;
 
     async fn authenticate(&self, login: Login) -> Result<Option<User>, Infallible> {
-        Ok(USERS.into_iter().find(|user| user.name == login.name))
+        let is_right = |user: &User| user.name == login.name && user.password == login.password;
+        Ok(self.find(is_right))
     }
 
     async fn get_user(&self, id: &UserId<Self>) -> Result<Option<User>, Infallible> {
-        Ok(USERS.into_iter().find(|user| user.id == *id))
+        Ok(self.find(|user| user.id == *id))
     }
 }
 
 async fn login(
+    State(store): State<session::Store>,
     mut auth: AuthSession<Users>,
     Form(login): Form<Login>,
-) -> Result<Json<Value>, StatusCode> {
-    let user = auth.authenticate(login).await.map_err(internal)?;
-    let user = user.ok_or(StatusCode::UNAUTHORIZED)?;
+) -> Result<Response, StatusCode> {
+    let Some(user) = auth.authenticate(login).await.map_err(internal)? else {
+        return Ok((StatusCode::UNAUTHORIZED, sign_in_page(true)).into_response());
+    };
+    // The session gets a new id, and its absolute timeout would begin now.
+    let noted = store.set_authenticated(&auth.session).await;
+    noted.map_err(internal)?;
     auth.login(&user).await.map_err(internal)?;
-    Ok(Json(json!({ "signed_in_as": user.name })))
+    Ok(Redirect::to("/").into_response())
 }
 
-async fn logout(mut auth: AuthSession<Users>) -> Result<StatusCode, StatusCode> {
+async fn logout(mut auth: AuthSession<Users>) -> Result<Redirect, StatusCode> {
     auth.logout().await.map_err(internal)?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Redirect::to("/"))
 }
 
-async fn my_sessions(
+async fn home(
     State(store): State<session::Store>,
     auth: AuthSession<Users>,
-) -> Result<Json<Value>, StatusCode> {
-    let user = auth.user.ok_or(StatusCode::UNAUTHORIZED)?;
+) -> Result<Html<String>, StatusCode> {
+    let Some(user) = auth.user else {
+        return Ok(sign_in_page(false));
+    };
     let current_sid = session_id(&auth.session).map(|id| store.sid(&id));
-    let rows = store
-        .active()
-        .filter(session::Column::UserId.eq(user.id))
-        .all(store.db())
-        .await
-        .map_err(internal)?;
-    let sessions = rows.into_iter().map(|row| {
-        json!({ "expires": row.expire.to_string(), "is_current": current_sid.as_ref() == Some(&row.sid) })
-    });
-    Ok(Json(sessions.collect()))
+    let of_user = session::Column::UserId.eq(user.id);
+    let rows = store.active().filter(of_user).all(store.db()).await;
+    let rows = rows.map_err(internal)?;
+    Ok(page(&html! {
+        h1 { "Sessions of " (user.name) }
+        ul {
+            @for row in rows {
+                li {
+                    "until " (row.expire)
+                    @if current_sid.as_ref() == Some(&row.sid) { " (this one)" }
+                }
+            }
+        }
+        form method="post" action="/revoke-others" { button { "Sign out all others" } }
+        form method="post" action="/password" {
+            label { "New password " input name="password" type="password" id="password"; }
+            button { "Change the password" }
+        }
+        form method="post" action="/logout" { button { "Sign out" } }
+    }))
+}
+
+fn sign_in_page(is_refused: bool) -> Html<String> {
+    page(&html! {
+        h1 { "Sign in" }
+        @if is_refused { p { "No user has this name and password." } }
+        form method="post" action="/login" {
+            label { "Name " input name="name" id="name"; }
+            label { "Password " input name="password" type="password" id="password"; }
+            button { "Sign in" }
+        }
+    })
+}
+
+fn page(content: &Markup) -> Html<String> {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" { head { title { "axum-login" } } body { main { (content) } } }
+    };
+    Html(page.into_string())
 }
 
 async fn revoke_others(
     State(store): State<session::Store>,
     auth: AuthSession<Users>,
-) -> Result<Json<Value>, StatusCode> {
+) -> Result<Redirect, StatusCode> {
     let user = auth.user.ok_or(StatusCode::UNAUTHORIZED)?;
     let current_id = session_id(&auth.session).ok_or(StatusCode::UNAUTHORIZED)?;
-    let revoked = store
-        .revoke_others(session::Column::UserId.eq(user.id), &current_id)
-        .await
-        .map_err(internal)?;
-    Ok(Json(json!({ "revoked": revoked })))
+    let of_user = session::Column::UserId.eq(user.id);
+    let revoked = store.revoke_others(of_user, &current_id).await;
+    revoked.map_err(internal)?;
+    Ok(Redirect::to("/"))
+}
+
+#[derive(Deserialize)]
+struct NewPassword {
+    password: String,
+}
+
+/// Changes the password. axum-login ends the user's other sessions when they are next used.
+async fn change_password(
+    mut auth: AuthSession<Users>,
+    Form(new): Form<NewPassword>,
+) -> Result<Redirect, StatusCode> {
+    let id = auth.user.as_ref().ok_or(StatusCode::UNAUTHORIZED)?.id;
+    let user = auth.backend.change_password(id, new.password);
+    let user = user.ok_or(StatusCode::UNAUTHORIZED)?;
+    // This session goes on.
+    auth.login(&user).await.map_err(internal)?;
+    Ok(Redirect::to("/"))
 }
 
 /// Converts the id of tower-sessions 0.14 to the type that the store's methods take.
@@ -249,30 +324,34 @@ fn session_id(session: &Session) -> Option<session_store::Id> {
     session.id().map(|id| session_store::Id(id.0))
 }
 
-fn internal(error: impl Error) -> StatusCode {
+fn internal(error: impl Display) -> StatusCode {
     tracing::error!(%error);
     StatusCode::INTERNAL_SERVER_ERROR
 }
 
+#[cfg(test)]
+mod driver;
 #[cfg(test)]
 mod process;
 
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
-    use axum::http::Method;
     use axum::http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+    use axum::http::{Method, Request};
+    use tokio::time::{Instant, sleep};
     use tower::ServiceExt;
 
+    use super::driver::{self, Driver};
     use super::*;
 
-    struct Browser {
+    struct Visitor {
         app: Router,
         cookie: String,
     }
 
-    impl Browser {
-        async fn send(&mut self, method: Method, path: &str, body: &str) -> (StatusCode, Value) {
+    impl Visitor {
+        async fn send(&mut self, method: Method, path: &str, body: &str) -> (StatusCode, String) {
             let request = Request::builder()
                 .method(method)
                 .uri(path)
@@ -287,60 +366,132 @@ mod tests {
             }
             let status = response.status();
             let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-            (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+            (status, String::from_utf8(body.to_vec()).unwrap())
         }
+
+        async fn sign_in(&mut self, name: &str, password: &str) -> StatusCode {
+            let body = format!("name={name}&password={password}");
+            self.send(Method::POST, "/login", &body).await.0
+        }
+
+        /// Returns how many sessions the home page lists, or `None` if it asks to sign in.
+        async fn sessions(&mut self) -> Option<usize> {
+            let (status, page) = self.send(Method::GET, "/", "").await;
+            assert_eq!(status, StatusCode::OK);
+            let is_signed_in = page.contains("<h1>Sessions of ");
+            is_signed_in.then(|| page.matches("<li>").count())
+        }
+    }
+
+    async fn store() -> session::Store {
+        let db = Database::connect("sqlite::memory:").await.unwrap();
+        let store = session::Store::new(db).with_idle_timeout(IDLE_TIMEOUT);
+        store.create_table().await.unwrap();
+        store
     }
 
     #[tokio::test]
     async fn an_axum_login_user_lists_all_sessions_and_revokes_the_others() {
-        let db = Database::connect("sqlite::memory:").await.unwrap();
-        let store = session::Store::new(db).with_idle_timeout(IDLE_TIMEOUT);
-        store.create_table().await.unwrap();
+        let store = store().await;
         let app = app(store.clone());
-        let browser = || Browser {
+        let [mut laptop, mut phone, mut bobs_laptop] = [(); 3].map(|()| Visitor {
             app: app.clone(),
             cookie: String::new(),
-        };
-        let (mut laptop, mut phone, mut bobs_laptop) = (browser(), browser(), browser());
+        });
+        assert_eq!(laptop.sessions().await, None);
         assert_eq!(
-            laptop.send(Method::GET, "/sessions", "").await.0,
+            laptop.sign_in("eve", "secret").await,
             StatusCode::UNAUTHORIZED
         );
-        for (browser, name) in [
+        assert_eq!(
+            laptop.sign_in("ann", "wrong").await,
+            StatusCode::UNAUTHORIZED
+        );
+        for (visitor, name) in [
             (&mut laptop, "ann"),
             (&mut phone, "ann"),
             (&mut bobs_laptop, "bob"),
         ] {
-            let (status, body) = browser
-                .send(Method::POST, "/login", &format!("name={name}"))
-                .await;
-            assert_eq!(
-                (status, body),
-                (StatusCode::OK, json!({ "signed_in_as": name }))
-            );
+            assert_eq!(visitor.sign_in(name, "secret").await, StatusCode::SEE_OTHER);
         }
-        assert_eq!(
-            laptop.send(Method::POST, "/login", "name=eve").await.0,
-            StatusCode::UNAUTHORIZED
-        );
-        let (_, sessions) = laptop.send(Method::GET, "/sessions", "").await;
-        assert_eq!(sessions.as_array().map(Vec::len), Some(2));
-
-        let revoked = laptop
-            .send(Method::POST, "/sessions/revoke-others", "")
-            .await;
-        assert_eq!(revoked, (StatusCode::OK, json!({ "revoked": 1 })));
-        for (browser, status) in [
-            (&mut laptop, StatusCode::OK),
-            (&mut phone, StatusCode::UNAUTHORIZED),
-            (&mut bobs_laptop, StatusCode::OK),
-        ] {
-            assert_eq!(browser.send(Method::GET, "/sessions", "").await.0, status);
-        }
-        assert_eq!(
-            laptop.send(Method::POST, "/logout", "").await.0,
-            StatusCode::NO_CONTENT
-        );
+        assert_eq!(laptop.sessions().await, Some(2));
+        laptop.send(Method::POST, "/revoke-others", "").await;
+        assert_eq!(laptop.sessions().await, Some(1));
+        assert_eq!(phone.sessions().await, None);
+        assert_eq!(bobs_laptop.sessions().await, Some(1));
+        laptop.send(Method::POST, "/logout", "").await;
+        assert_eq!(laptop.sessions().await, None);
         assert_eq!(store.count().await.unwrap(), 1);
+    }
+
+    /// Starts the site on a free port, and returns its address.
+    async fn site(idle_timeout: Duration) -> String {
+        let store = store().await;
+        let store = store
+            .with_idle_timeout(idle_timeout)
+            .with_touch_after(idle_timeout / 8);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app(store)).await });
+        address
+    }
+
+    async fn sign_in(browser: &driver::Browser, password: &str) {
+        browser.go("/").await;
+        browser.type_into("name", "ann").await;
+        browser.type_into("password", password).await;
+        browser.press("Sign in").await;
+    }
+
+    #[tokio::test]
+    async fn a_user_who_only_reads_stays_signed_in_for_three_idle_timeouts() {
+        const IDLE_TIMEOUT: Duration = Duration::seconds(8);
+        let Some(mut driver) = Driver::start().await else {
+            return;
+        };
+        let site = site(IDLE_TIMEOUT).await;
+        let reader = driver.browser(&site, driver::desktop()).await;
+        let absent = driver.browser(&site, driver::phone()).await;
+        for browser in [&reader, &absent] {
+            sign_in(browser, "secret").await;
+            assert_eq!(browser.heading().await, "Sessions of ann");
+        }
+        let start = Instant::now();
+        while start.elapsed() < IDLE_TIMEOUT * 3 {
+            sleep(std::time::Duration::from_secs(1)).await;
+            reader.go("/").await;
+            assert_eq!(reader.heading().await, "Sessions of ann");
+        }
+        absent.go("/").await;
+        assert_eq!(absent.heading().await, "Sign in");
+        driver.stop([reader, absent]).await;
+    }
+
+    #[tokio::test]
+    async fn a_change_of_the_password_signs_out_the_other_browsers() {
+        let Some(mut driver) = Driver::start().await else {
+            return;
+        };
+        let site = site(IDLE_TIMEOUT).await;
+        let desktop = driver.browser(&site, driver::desktop()).await;
+        let phone = driver.browser(&site, driver::phone()).await;
+        for browser in [&desktop, &phone] {
+            sign_in(browser, "secret").await;
+            assert_eq!(browser.heading().await, "Sessions of ann");
+        }
+        phone.type_into("password", "better").await;
+        phone.press("Change the password").await;
+        assert_eq!(phone.heading().await, "Sessions of ann");
+
+        desktop.go("/").await;
+        assert_eq!(desktop.heading().await, "Sign in");
+        assert!(desktop.cookies().await.is_empty());
+        sign_in(&desktop, "secret").await;
+        assert_eq!(desktop.heading().await, "Sign in");
+        sign_in(&desktop, "better").await;
+        assert_eq!(desktop.heading().await, "Sessions of ann");
+        phone.go("/").await;
+        assert_eq!(phone.texts("li").await.len(), 2);
+        driver.stop([desktop, phone]).await;
     }
 }

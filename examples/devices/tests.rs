@@ -2,6 +2,8 @@
 
 mod browser;
 mod chromium;
+#[path = "../driver.rs"]
+mod driver;
 #[path = "../process.rs"]
 mod process;
 

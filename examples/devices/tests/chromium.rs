@@ -1,32 +1,23 @@
-//! What do users see? Tests the site in Chromium, with two browsers, real cookies and real time.
-//!
-//! Screenshots are in the folder `screenshots` of the target folder. Without Chromium's driver these
-//! tests are skipped, unless `SESSION_STORE_REQUIRE_SERVERS=1`.
+//! What do users see? Tests the site in Chromium, with two browsers.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 
 use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{Database, DatabaseConnection, EntityTrait};
 use serde_json::{Value, json};
 use session_store::SessionLayer;
-use tests::database::REQUIRE_SERVERS;
 use tests::{COOKIE_NAME, Clock};
 use time::{Duration, OffsetDateTime};
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 use tower_sessions::Session;
 use tower_sessions::cookie::SameSite;
 
 use super::browser::PASSWORD;
+use super::driver::{Browser, Driver, desktop, phone};
 use crate::app::{app, open};
 use crate::{sample, session};
 
@@ -43,12 +34,12 @@ async fn a_user_signs_out_one_device_from_another() {
     let phone = driver.browser(&site, phone()).await;
 
     desktop.go("/sign-up").await;
-    desktop.screenshot("sign-up").await;
-    desktop.submit("Sign up").await;
+    desktop.screenshot("devices-sign-up").await;
+    submit(&desktop, "Sign up").await;
     phone.go("/").await;
     assert_eq!(phone.heading().await, "Sign in");
     phone.check("keep_signed_in").await;
-    phone.submit("Sign in").await;
+    submit(&phone, "Sign in").await;
     assert_eq!(phone.heading().await, "Your sessions");
 
     desktop.go("/").await;
@@ -56,8 +47,8 @@ async fn a_user_signs_out_one_device_from_another() {
     assert_eq!(devices, ["Chrome on Linux", "Chrome on Android"]);
     assert_eq!(desktop.texts(".current h2").await, ["Chrome on Linux"]);
     assert_eq!(phone.texts(".current h2").await, ["Chrome on Android"]);
-    desktop.screenshot("desktop").await;
-    phone.screenshot("phone").await;
+    desktop.screenshot("devices-desktop").await;
+    phone.screenshot("devices-phone").await;
 
     desktop.press("Sign out all others").await;
     let messages = desktop.texts("[role=status]").await;
@@ -65,14 +56,14 @@ async fn a_user_signs_out_one_device_from_another() {
     assert_eq!(desktop.texts(".device h2").await, ["Chrome on Linux"]);
     phone.go("/").await;
     assert_eq!(phone.heading().await, "Sign in");
-    phone.screenshot("signed-out").await;
+    phone.screenshot("devices-signed-out").await;
     // The message is shown once, and this session is still active.
     desktop.go("/").await;
     assert_eq!(desktop.texts(".device h2").await, ["Chrome on Linux"]);
     assert!(desktop.texts("[role=status]").await.is_empty());
 
     desktop.go("/admin").await;
-    desktop.screenshot("overview").await;
+    desktop.screenshot("devices-overview").await;
     driver.stop([desktop, phone]).await;
 }
 
@@ -90,9 +81,9 @@ async fn reading_pages_keeps_a_user_signed_in_and_the_idle_timeout_signs_out() {
     let reader = driver.browser(&site, desktop()).await;
     let absent = driver.browser(&site, phone()).await;
     reader.go("/sign-up").await;
-    reader.submit("Sign up").await;
+    submit(&reader, "Sign up").await;
     absent.go("/sign-in").await;
-    absent.submit("Sign in").await;
+    submit(&absent, "Sign in").await;
 
     let start = Instant::now();
     while start.elapsed() < IDLE_TIMEOUT * 3 {
@@ -120,7 +111,7 @@ async fn closing_the_browser_signs_a_user_out_who_has_not_chosen_to_stay_signed_
     let open = || desktop_with_profile(profile.path());
     let browser = driver.browser(&site, open()).await;
     browser.go("/sign-up").await;
-    browser.submit("Sign up").await;
+    submit(&browser, "Sign up").await;
     assert!(browser.texts(".badge.plain").await.is_empty());
     browser.close().await;
 
@@ -128,8 +119,8 @@ async fn closing_the_browser_signs_a_user_out_who_has_not_chosen_to_stay_signed_
     browser.go("/").await;
     assert_eq!(browser.heading().await, "Sign in");
     browser.check("keep_signed_in").await;
-    browser.screenshot("sign-in").await;
-    browser.submit("Sign in").await;
+    browser.screenshot("devices-sign-in").await;
+    submit(&browser, "Sign in").await;
     assert_eq!(browser.heading().await, "Your sessions");
     browser.close().await;
 
@@ -149,12 +140,12 @@ async fn a_sixth_device_signs_out_the_oldest() {
     let site = site(|store| store).await;
     let oldest = driver.browser(&site, desktop()).await;
     oldest.go("/sign-up").await;
-    oldest.submit("Sign up").await;
+    submit(&oldest, "Sign up").await;
     let mut others = Vec::new();
     for _ in 2..=6 {
         let other = driver.browser(&site, phone()).await;
         other.go("/sign-in").await;
-        other.submit("Sign in").await;
+        submit(&other, "Sign in").await;
         others.push(other);
     }
 
@@ -164,7 +155,7 @@ async fn a_sixth_device_signs_out_the_oldest() {
         other.go("/").await;
         assert_eq!(other.texts(".device").await.len(), 5);
     }
-    others[4].screenshot("five").await;
+    others[4].screenshot("devices-five").await;
     driver.stop(others.into_iter().chain([oldest])).await;
 }
 
@@ -177,7 +168,7 @@ async fn changing_the_password_asks_for_it_unless_it_was_given_within_ten_minute
     let site = site(|store| store.with_clock(clock.reader())).await;
     let browser = driver.browser(&site, desktop()).await;
     browser.go("/sign-up").await;
-    browser.submit("Sign up").await;
+    submit(&browser, "Sign up").await;
 
     clock.advance(Duration::minutes(9));
     browser.go("/password").await;
@@ -195,7 +186,7 @@ async fn changing_the_password_asks_for_it_unless_it_was_given_within_ten_minute
     browser.type_into("new_password", "tr0ub4dor&3").await;
     browser.press("Change password").await;
     assert_eq!(browser.texts(".error").await, ["This password is wrong."]);
-    browser.screenshot("password").await;
+    browser.screenshot("devices-password").await;
     browser
         .type_into("current_password", "battery-staple")
         .await;
@@ -216,7 +207,7 @@ async fn every_page_fits_a_phone_and_is_accessible() {
         phone.go(path).await;
         phone.assert_fits_and_is_accessible().await;
     }
-    phone.submit("Sign up").await;
+    submit(&phone, "Sign up").await;
     for path in ["/", "/admin", "/password", "/nothing-here"] {
         phone.go(path).await;
         phone.assert_fits_and_is_accessible().await;
@@ -324,16 +315,6 @@ async fn sample_the_last_half_hour(db: &DatabaseConnection) {
     sample::Entity::insert_many(samples).exec(db).await.unwrap();
 }
 
-fn desktop() -> Value {
-    json!({
-        "args": [
-            "--window-size=1024,900",
-            "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
-             Chrome/140.0.0.0 Safari/537.36",
-        ],
-    })
-}
-
 /// A desktop browser that finds there what it has stored before.
 fn desktop_with_profile(folder: &Path) -> Value {
     let mut options = desktop();
@@ -342,181 +323,10 @@ fn desktop_with_profile(folder: &Path) -> Value {
     options
 }
 
-fn phone() -> Value {
-    json!({
-        "args": [],
-        "mobileEmulation": {
-            "deviceMetrics": { "width": 375, "height": 700, "pixelRatio": 2.0 },
-            "userAgent": "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like \
-                          Gecko) Chrome/140.0.0.0 Mobile Safari/537.36",
-        },
-    })
-}
-
-/// Chromium's driver, which gives each browser a new profile, unless its options have one.
-struct Driver {
-    process: Child,
-    address: String,
-}
-
-impl Driver {
-    /// Returns `None`, and prints a note, if it is not installed.
-    async fn start() -> Option<Self> {
-        let process = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn();
-        let mut process = match process {
-            Ok(process) => process,
-            Err(error) => {
-                assert!(
-                    std::env::var(REQUIRE_SERVERS).is_err(),
-                    "chromedriver: {error}, and {REQUIRE_SERVERS} is set"
-                );
-                // The test runner captures `eprintln!`.
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "NOT RUN: chromedriver: {error}; on Debian, apt-get install chromium \
-                     chromium-driver"
-                );
-                return None;
-            }
-        };
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line = lines.next_line().await.unwrap().unwrap();
-            if let Some((_, port)) = line.split_once("successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
-        // Keeps reading, because the driver blocks when the pipe is full.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let address = format!("http://127.0.0.1:{port}");
-        Some(Self { process, address })
+/// Fills in the form and presses the button with this name.
+async fn submit(browser: &Browser, button: &str) {
+    for (id, text) in [("name", "Ann"), ("password", PASSWORD)] {
+        browser.type_into(id, text).await;
     }
-
-    async fn browser(&mut self, site: &str, mut options: Value) -> Browser {
-        let args = options["args"].as_array_mut().unwrap();
-        // The sandbox does not run as root, and containers have little shared memory.
-        let common = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"];
-        args.extend(common.map(Value::from));
-        let capabilities = [("goog:chromeOptions".to_owned(), options)];
-        let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities.into_iter().collect())
-            .connect(&self.address)
-            .await
-            .unwrap();
-        Browser {
-            client,
-            site: site.to_owned(),
-        }
-    }
-
-    async fn stop(mut self, browsers: impl IntoIterator<Item = Browser>) {
-        for browser in browsers {
-            browser.close().await;
-        }
-        self.process.kill().await.unwrap();
-    }
-}
-
-struct Browser {
-    client: Client,
-    site: String,
-}
-
-impl Browser {
-    async fn close(self) {
-        self.client.close().await.unwrap();
-    }
-
-    async fn go(&self, path: &str) {
-        let url = format!("{}{path}", self.site);
-        self.client.goto(&url).await.unwrap();
-    }
-
-    /// Fills in the form and presses the button with this name.
-    async fn submit(&self, button: &str) {
-        for (id, text) in [("name", "Ann"), ("password", PASSWORD)] {
-            self.type_into(id, text).await;
-        }
-        self.press(button).await;
-    }
-
-    async fn type_into(&self, id: &str, text: &str) {
-        let field = self.client.find(Locator::Id(id)).await.unwrap();
-        field.send_keys(text).await.unwrap();
-    }
-
-    /// Checks the box with this name, by a click on its label.
-    async fn check(&self, name: &str) {
-        let path = format!("//label[input[@name='{name}']]");
-        let label = self.client.find(Locator::XPath(&path)).await.unwrap();
-        label.click().await.unwrap();
-    }
-
-    async fn press(&self, button: &str) {
-        let path = format!("//main//button[starts-with(normalize-space(), '{button}')]");
-        let button = self.client.find(Locator::XPath(&path)).await.unwrap();
-        button.clone().click().await.unwrap();
-        // Waits until the page with the button is gone, and then for the next page.
-        while button.is_displayed().await.is_ok() {
-            sleep(std::time::Duration::from_millis(20)).await;
-        }
-        let wait = self.client.wait().for_element(Locator::Css("h1"));
-        wait.await.unwrap();
-    }
-
-    async fn cookies(&self) -> Vec<String> {
-        let cookies = self.client.get_all_cookies().await.unwrap();
-        cookies
-            .iter()
-            .map(|cookie| cookie.name().to_owned())
-            .collect()
-    }
-
-    async fn heading(&self) -> String {
-        self.texts("h1").await.concat()
-    }
-
-    async fn texts(&self, css: &str) -> Vec<String> {
-        let mut texts = Vec::new();
-        for element in self.client.find_all(Locator::Css(css)).await.unwrap() {
-            texts.push(element.text().await.unwrap());
-        }
-        texts
-    }
-
-    /// Asserts that the page does not scroll sideways, that buttons are large enough for a thumb, that
-    /// every field and button has a name, and that there is one heading, a language and a title.
-    async fn assert_fits_and_is_accessible(&self) {
-        let script = "
-            const problems = [];
-            const page = document.documentElement;
-            if (page.scrollWidth > innerWidth) problems.push(`${page.scrollWidth} px wide`);
-            if (document.querySelectorAll('h1').length !== 1) problems.push('not one h1');
-            if (!page.lang || !document.title) problems.push('no language or title');
-            for (const field of document.querySelectorAll('input:not([type=hidden])'))
-                if (!field.labels.length) problems.push(`no label: ${field.name}`);
-            for (const button of document.querySelectorAll('button')) {
-                if (!button.textContent.trim()) problems.push('a button without a name');
-                const box = button.getBoundingClientRect();
-                if (box.height < 44) problems.push(`${button.textContent}: ${box.height} px high`);
-            }
-            return problems;
-        ";
-        let url = self.client.current_url().await.unwrap();
-        let problems = self.client.execute(script, vec![]).await.unwrap();
-        assert_eq!(problems, json!([]), "{url}");
-    }
-
-    async fn screenshot(&self, name: &str) {
-        // The test runs in `target/debug/examples`.
-        let test = std::env::current_exe().unwrap();
-        let folder: PathBuf = test.ancestors().nth(3).unwrap().join("screenshots");
-        std::fs::create_dir_all(&folder).unwrap();
-        let png = self.client.screenshot().await.unwrap();
-        std::fs::write(folder.join(format!("devices-{name}.png")), png).unwrap();
-    }
+    browser.press(button).await;
 }
