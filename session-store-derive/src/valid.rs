@@ -182,7 +182,11 @@ fn check_option(column: &Column<'_>, errors: &mut Errors) {
         return;
     }
     let found = type_name(column.field.ty);
-    let message = format!("expected `Option<{found}>`, found `{found}`: {reason}");
+    let inner = match column.source() {
+        Some(Source::Header(_)) => "String",
+        _ => &found,
+    };
+    let message = format!("expected `Option<{inner}>`, found `{found}`: {reason}");
     errors.push_spanned(column.field.ty, message);
 }
 
@@ -248,6 +252,9 @@ fn extra<'a>(column: &Column<'a>) -> Option<Extra<'a>> {
 
 fn request_column<'a>(column: &Column<'a>) -> Option<RequestColumn<'a>> {
     let field = column.field;
+    if field.attrs.is_incomplete {
+        return None;
+    }
     let source = match column.source()? {
         Source::Header(name) if field.option_inner().is_some() => RequestSource::Header(name),
         Source::Request(path) => RequestSource::Function(path),

@@ -73,14 +73,14 @@ pub(crate) fn header(input: ParseStream<'_>, ident: &Ident, errors: &mut Errors)
     if value.is_empty() || !value.bytes().all(is_token) {
         let message = "expected the name of a header, such as `\"user-agent\"`";
         errors.push_spanned(&name, message);
+    } else if ["authorization", "cookie", "proxy-authorization"].contains(&lower.as_str()) {
+        let message = format!(
+            "cannot keep the header `{lower}`: it can contain the session id or a password, which must \
+             not be in the table"
+        );
+        errors.push_spanned(&name, message);
     } else if value != lower {
         let message = format!("expected a header in lower case: write `\"{lower}\"`");
-        errors.push_spanned(&name, message);
-    } else if ["authorization", "cookie"].contains(&value.as_str()) {
-        let message = format!(
-            "cannot keep the header `{value}`: it can contain the session id, which must not be in \
-             the table"
-        );
         errors.push_spanned(&name, message);
     }
     Ok(name)

@@ -11,10 +11,19 @@ use http::HeaderMap;
 /// is a proxy of yours too, the client is the one before it, and so on. The first address that is not
 /// trusted is returned. What is to the left of it was sent by that client, and can be made up.
 ///
-/// So the result is right if each trusted proxy adds the address that *it* was called from, as nginx
-/// (`proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for`), `HAProxy` (`option forwardfor`), Caddy,
-/// Traefik and the load balancers of the large clouds do. Trust no more than your own proxies: a client in
-/// a trusted network can choose its address.
+/// So the result is right if each trusted proxy adds the address that *it* was called from, always, and at the
+/// end:
+///
+/// | proxy | does so with |
+/// |---|---|
+/// | nginx | `proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for` |
+/// | `HAProxy` | `option forwardfor`, without `if-none` |
+/// | Caddy, Traefik | their defaults |
+/// | AWS's Application Load Balancer | its default `append`, not `preserve` |
+/// | Google Cloud's load balancers | their default, but they add their own address after the client's: trust that, too |
+///
+/// If a trusted proxy passes the header on as it is, a client can choose its address. So can a client in a
+/// network that is trusted: trust your own proxies alone.
 ///
 /// Only this header is read. `Forwarded`, `X-Real-IP`, `CF-Connecting-IP` and others come from the client as
 /// they are, unless the proxy replaces them. If yours does, read the one that it sets.

@@ -18,6 +18,7 @@ pub(crate) use data::{check_depth, has_nul};
 pub use entity::{PrimaryKey, require_entity, require_sid_key};
 pub use extras::{Extra, Source, authenticated_at, idle_timeout};
 pub use request_columns::header;
+pub(crate) use request_columns::max_chars;
 pub use session_model::{ActiveModel, Column, CreatedAt, SessionModel};
 pub use session_ref::SessionRef;
 pub(crate) use sid::SidForm;

@@ -133,9 +133,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     /// Sets a closure that fills columns at run time, after the derived sources have filled theirs.
     ///
-    /// It is called on every create and save, and on a touch of a session with [columns from the
-    /// request](crate::guide::extra_columns#columns-from-the-request), which are then all that is taken from it.
-    /// If it returns an error, the save is refused with
+    /// It is called on every create and save. On an entity with [columns from the
+    /// request](crate::guide::extra_columns#columns-from-the-request), it is also called on the touch of a load, and
+    /// then only these columns are taken from it. If it returns an error, the save is refused with
     /// [`Error::ExtrasFailed`](crate::Error::ExtrasFailed). Columns that the store itself fills (`sid`,
     /// `sess`, `expire`, `created_at`, `last_seen` and `version`) keep the store's value.
     ///

@@ -140,17 +140,15 @@ impl<M: SessionModel> SeaOrmStore<M> {
     }
 
     /// Returns the store of one request: what it writes has the columns that come from the request.
-    pub(crate) fn for_request(&self, request: &Parts) -> Self {
+    pub(crate) fn for_request(mut self, request: &Parts) -> Self {
         let mut row = <ActiveModel<M> as ActiveModelTrait>::default();
         M::fill_from_request(request, &mut row);
         let columns = Column::<M>::iter().filter_map(|column| match row.get(column) {
             ActiveValue::Set(value) => Some((column, value)),
             _ => None,
         });
-        Self {
-            of_request: Some(columns.collect()),
-            ..self.clone()
-        }
+        self.of_request = Some(columns.collect());
+        self
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

@@ -3,12 +3,14 @@
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, DbBackend, Iterable, Value};
 use time::OffsetDateTime;
+use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
+use super::load::LoadedSession;
 use crate::error::{Error, Result};
 use crate::model::{
     ActiveModel, Column, Columns, SessColumn, SessionModel, SessionRef, check_depth, has_nul,
-    store_keys,
+    max_chars, store_keys,
 };
 use crate::sql::{Parameter, Parameters, is_encodable};
 
@@ -61,46 +63,42 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     /// Fills the extra columns: first from the request and the derived sources, then by the closure.
     fn extras(&self, session: &SessionRef<'_>) -> Result<ActiveModel<M>> {
-        let mut row = self.columns_of_request()?;
-        M::fill(session, &mut row)?;
-        self.fill_by_closure(session, &mut row)?;
-        Ok(row)
-    }
-
-    /// Binds the columns that come from the request, for a statement that writes no other extra column.
-    pub(super) fn bind_request(
-        &self,
-        session: &SessionRef<'_>,
-        parameters: &mut Parameters,
-    ) -> Result<Vec<(Column<M>, Parameter)>> {
-        let Some(of_request) = &self.of_request else {
-            return Ok(Vec::new());
-        };
-        let mut row = self.columns_of_request()?;
-        self.fill_by_closure(session, &mut row)?;
-        let mut bound = Vec::new();
-        for (column, _) in of_request.iter() {
-            if let ActiveValue::Set(value) = row.get(*column) {
-                self.check_value(*column, &value)?;
-                bound.push((*column, bind_column(*column, value, parameters)));
-            }
-        }
-        Ok(bound)
-    }
-
-    fn columns_of_request(&self) -> Result<ActiveModel<M>> {
         let mut row = <ActiveModel<M> as ActiveModelTrait>::default();
         for (column, value) in self.of_request.as_deref().unwrap_or_default() {
             try_set::<M>(&mut row, *column, value.clone())?;
         }
+        M::fill(session, &mut row)?;
+        if let Some(fill) = &self.extras {
+            fill(session, &mut row).map_err(Error::ExtrasFailed)?;
+        }
         Ok(row)
     }
 
-    fn fill_by_closure(&self, session: &SessionRef<'_>, row: &mut ActiveModel<M>) -> Result<()> {
-        match &self.extras {
-            Some(fill) => fill(session, row).map_err(Error::ExtrasFailed),
-            None => Ok(()),
+    /// Binds the columns that come from the request, for a touch. It leaves out those that a save would
+    /// refuse: a touch has to keep the session alive.
+    pub(super) fn bind_request(
+        &self,
+        id: &Id,
+        loaded: &LoadedSession,
+        parameters: &mut Parameters,
+    ) -> Vec<(Column<M>, Parameter)> {
+        let Some(of_request) = &self.of_request else {
+            return Vec::new();
+        };
+        let session = SessionRef::new(id, &loaded.data, loaded.expires_at);
+        let Ok(row) = self.extras(&session) else {
+            return Vec::new();
+        };
+        let mut bound = Vec::new();
+        for (column, _) in of_request.iter() {
+            if let ActiveValue::Set(value) = row.get(*column)
+                && self.check_value(*column, &value).is_ok()
+                && is_short_enough(*column, &value)
+            {
+                bound.push((*column, bind_column(*column, value, parameters)));
+            }
         }
+        bound
     }
 
     /// Encodes the session's data, if the `sess` column can hold it.
@@ -189,6 +187,14 @@ impl<M: SessionModel> BoundRow<M> {
         columns
             .map(move |(column, value)| (column, write(column, value)))
             .chain([(sess, written)])
+    }
+}
+
+/// Returns whether a text is short enough for its column. SQLite would take it all the same.
+fn is_short_enough(column: impl ColumnTrait, value: &Value) -> bool {
+    match (value, max_chars(column)) {
+        (Value::String(Some(text)), Some(max)) => text.chars().count() <= max,
+        _ => true,
     }
 }
 

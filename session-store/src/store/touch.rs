@@ -10,7 +10,7 @@ use super::expiry::Touch;
 use super::load::LoadedSession;
 use super::row::write;
 use crate::error::Result;
-use crate::model::{SessionModel, SessionRef};
+use crate::model::SessionModel;
 use crate::sql::{BoundStatement, Parameters};
 use crate::telemetry::Operation;
 
@@ -49,8 +49,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let Some(touch) = loaded.timeouts.touch(expire, last_seen, now) else {
             return Ok(false);
         };
-        let session = SessionRef::new(id, &loaded.data, loaded.expires_at);
-        let update = self.touch_statement(&session, touch, expire, now)?;
+        let update = self.touch_statement(id, loaded, touch, now)?;
         let is_touched = self.executor.execute(Operation::TOUCH, &update).await? > 0;
         if let (Touch::Expiry(expires_at), true) = (touch, is_touched) {
             (loaded.expire, loaded.expires_at) = (expires_at, expires_at);
@@ -62,19 +61,19 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// An expiry that another request has moved meanwhile stays: that request may have chosen it.
     fn touch_statement(
         &self,
-        session: &SessionRef<'_>,
+        id: &Id,
+        loaded: &LoadedSession,
         touch: Touch,
-        expire: OffsetDateTime,
         now: OffsetDateTime,
     ) -> Result<BoundStatement> {
         let (columns, backend) = (M::columns(), self.executor.backend());
         let mut parameters = Parameters::new(backend);
-        let active = self.bind_active(&mut parameters, session.id, now, None)?;
+        let active = self.bind_active(&mut parameters, id, now, None)?;
         let last_seen = columns.last_seen.map(|column| {
             let now = parameters.bind(column.value(now));
             (column, now)
         });
-        let of_request = self.bind_request(session, &mut parameters)?;
+        let of_request = self.bind_request(id, loaded, &mut parameters);
         let update = || {
             let mut update = M::Entity::update_many().filter(self.is_active_session(active));
             for (column, value) in &of_request {
@@ -90,7 +89,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let statement = match touch {
             Touch::Expiry(expires_at) => {
                 let column = self.expire();
-                let expire = parameters.bind(column.key(expire));
+                let expire = parameters.bind(column.key(loaded.expire));
                 let expires_at = parameters.bind(column.value(expires_at));
                 self.templates.touch.bind(parameters, || {
                     update()

@@ -32,7 +32,8 @@ on_every_database!(
     a_bare_layer_leaves_them_alone,
     the_store_itself_leaves_them_alone,
     a_value_that_the_column_cannot_hold_refuses_the_save,
-    a_value_that_the_column_cannot_hold_does_not_keep_a_session_from_being_read,
+    a_value_that_the_column_cannot_hold_does_not_keep_a_session_from_sliding,
+    an_extras_closure_that_fails_does_not_keep_a_session_from_sliding,
     the_extras_closure_sees_them_and_has_the_last_word,
     of_two_requests_that_save_at_the_same_time_the_later_one_counts,
 );
@@ -61,9 +62,9 @@ entity!(session {
     pub version: i64,
 });
 
-/// A text and a number that only some databases can hold.
-fn text_of_path(request: &Parts) -> Option<String> {
-    Some(request.uri.path().replace("nul", "\0"))
+/// The path, for a column that only a short one fits into.
+fn short_path(request: &Parts) -> Option<String> {
+    Some(request.uri.path().to_owned())
 }
 
 fn ratio(request: &Parts) -> Option<f64> {
@@ -73,7 +74,8 @@ fn ratio(request: &Parts) -> Option<f64> {
 entity!(refusing {
     pub sess: Json,
     pub expire: TimeDateTimeWithTimeZone,
-    #[session(request = text_of_path)]
+    #[sea_orm(column_type = "String(StringLen::N(16))", nullable)]
+    #[session(request = short_path)]
     pub path: Option<String>,
     #[session(request = ratio)]
     pub ratio: Option<f64>,
@@ -311,19 +313,32 @@ async fn a_value_that_the_column_cannot_hold_refuses_the_save(db: DatabaseConnec
     assert_eq!(row.path.as_deref(), Some("/insert/user/ann"));
 }
 
-async fn a_value_that_the_column_cannot_hold_does_not_keep_a_session_from_being_read(
+async fn a_value_that_the_column_cannot_hold_does_not_keep_a_session_from_sliding(
     db: DatabaseConnection,
 ) {
     let (store, clock, mut client) = refusing_site(db).await;
     client.ok("/insert/user/ann", &[]).await;
+    // Not a number, and a text that is too long.
+    for path in ["/get/nan", "/get/12345678901234567890"] {
+        clock.advance(Duration::minutes(30));
+        client.ok(path, &[]).await;
+        let row = store.find(&client.id.unwrap()).await.unwrap().unwrap();
+        assert_eq!(row.expire, clock.now() + IDLE_TIMEOUT, "{path}");
+        assert_eq!(row.ratio, None);
+        assert!(row.path.unwrap().len() <= 16);
+    }
+}
+
+async fn an_extras_closure_that_fails_does_not_keep_a_session_from_sliding(db: DatabaseConnection) {
+    let (store, clock, mut client) = site(db).await;
+    client.ok_as("/insert/user/ann", "one").await;
+    let store = store.with_extras(|_, _| Err("refused".into()));
+    client.app = session_routes().layer(layer(&store));
     clock.advance(Duration::minutes(30));
-    client.ok("/get/nan", &[]).await;
-    let row = store.find(&client.id.unwrap()).await.unwrap().unwrap();
-    // The touch was refused, and said so in the log.
-    assert_eq!(row.expire, clock.now() + Duration::minutes(30));
-    client.ok("/get/user", &[]).await;
-    let row = store.find(&client.id.unwrap()).await.unwrap().unwrap();
-    assert_eq!(row.expire, clock.now() + IDLE_TIMEOUT);
+    client.ok_as("/get/user", "two").await;
+    let found = store.find(&client.id.unwrap()).await.unwrap().unwrap();
+    assert_eq!(found.expire, clock.now() + IDLE_TIMEOUT);
+    assert_eq!(found.user_agent.as_deref(), Some("one"));
 }
 
 async fn the_extras_closure_sees_them_and_has_the_last_word(db: DatabaseConnection) {
