@@ -29,8 +29,7 @@
 use std::error::Error;
 
 use axum::extract::{Form, Path, State};
-use axum::http::header::USER_AGENT;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use sea_orm::{
@@ -76,8 +75,7 @@ mod session {
         /// Filled from the session key `user_id`, which signing in sets.
         #[session(index)]
         pub user_id: Option<i32>,
-        /// Filled from the session key `user_agent`.
-        #[sea_orm(column_type = "Text", nullable)]
+        #[session(header = "user-agent")]
         pub user_agent: Option<String>,
         #[session(created_at)]
         pub created_at: TimeDateTimeWithTimeZone,
@@ -201,7 +199,6 @@ struct Login {
 async fn login(
     State(store): State<session::Store>,
     session: Session,
-    headers: HeaderMap,
     Form(login): Form<Login>,
 ) -> Result<Json<Value>, StatusCode> {
     let user = user::Entity::find()
@@ -213,11 +210,6 @@ async fn login(
     // Prevents session fixation: an id from before signing in is not valid after it.
     store.set_authenticated(&session).await.map_err(internal)?;
     session.insert("user_id", user.id).await.map_err(internal)?;
-    let user_agent = headers.get(USER_AGENT).and_then(|name| name.to_str().ok());
-    session
-        .insert("user_agent", user_agent)
-        .await
-        .map_err(internal)?;
     Ok(Json(json!({ "signed_in_as": user.name })))
 }
 
@@ -311,6 +303,7 @@ mod process;
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
+    use axum::http::header::USER_AGENT;
     use axum::http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
     use axum::http::{Method, Request};
     use tower::ServiceExt;

@@ -1,20 +1,26 @@
 //! The traits of tower-sessions 0.14, which axum-login 0.18 uses: the store keeps the same promises.
 
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use axum::Router;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum_login::tower_sessions::session::{Id, Record};
 use axum_login::tower_sessions::session_store::{Error, ExpiredDeletion, SessionStore};
 use axum_login::tower_sessions::{Expiry, Session, SessionManagerLayer};
-use axum_login::{AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend, UserId};
+use axum_login::{
+    AuthManager, AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend, UserId,
+};
+use axum_messages::{Messages, MessagesManagerLayer};
 use sea_orm::DatabaseConnection;
 use serde_json::json;
 use tests::database::take_connections;
 use tests::{Clock, Visitor, entity, on_every_database, row_count, store};
 use time::{Duration, OffsetDateTime};
+use tower::layer::layer_fn;
 
 on_every_database!(
     a_session_of_0_14_comes_back_equal_also_through_the_current_version,
@@ -26,6 +32,14 @@ on_every_database!(
     delete_expired_of_0_14_prunes,
     axum_login_fills_the_user_id_column_by_a_pointer,
     a_session_of_axum_login_can_be_revoked_by_its_user_id,
+    under_axum_login_the_changes_of_two_requests_are_merged,
+    a_login_during_which_the_session_is_ended_leaves_no_session,
+    set_authenticated_and_login_give_one_new_id_and_keep_one_row,
+    under_axum_login_a_visitor_who_only_reads_stays_signed_in,
+    a_changed_password_ends_the_session_and_removes_its_cookie,
+    an_expiry_that_is_set_at_login_holds_for_later_requests,
+    axum_login_answers_500_if_the_session_cannot_be_loaded,
+    a_flash_message_of_axum_messages_is_shown_once,
 );
 
 entity!(session {
@@ -33,6 +47,18 @@ entity!(session {
     pub expire: TimeDateTimeWithTimeZone,
     #[session(pointer = "/axum-login.data/user_id", index)]
     pub user_id: Option<i32>,
+});
+
+// The application under `store.layer_for()`.
+entity!(versioned {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(pointer = "/axum-login.data/user_id", index)]
+    pub user_id: Option<i32>,
+    #[session(created_at)]
+    pub created_at: TimeDateTimeWithTimeZone,
+    #[session(version)]
+    pub version: i64,
 });
 
 async fn store_with_idle_timeout(db: DatabaseConnection) -> (session::Store, Clock) {
@@ -140,8 +166,10 @@ async fn delete_expired_of_0_14_prunes(db: DatabaseConnection) {
     assert_eq!(row_count(&store).await, 1);
 }
 
-#[derive(Clone, Debug)]
-struct User;
+#[derive(Clone, Debug, Default)]
+struct User {
+    hash: Vec<u8>,
+}
 
 impl AuthUser for User {
     type Id = i32;
@@ -151,12 +179,20 @@ impl AuthUser for User {
     }
 
     fn session_auth_hash(&self) -> &[u8] {
-        b"hash of the password"
+        &self.hash
     }
 }
 
-#[derive(Clone, Debug)]
-struct Users;
+/// One user, with the hash of the password.
+#[derive(Clone, Debug, Default)]
+struct Users(Arc<Mutex<Vec<u8>>>);
+
+impl Users {
+    fn user(&self) -> User {
+        let hash = self.0.lock().unwrap().clone();
+        User { hash }
+    }
+}
 
 impl AuthnBackend for Users {
     type User = User;
@@ -164,11 +200,11 @@ impl AuthnBackend for Users {
     type Error = Infallible;
 
     async fn authenticate(&self, (): ()) -> Result<Option<User>, Infallible> {
-        Ok(Some(User))
+        Ok(Some(self.user()))
     }
 
     async fn get_user(&self, _: &UserId<Self>) -> Result<Option<User>, Infallible> {
-        Ok(Some(User))
+        Ok(Some(self.user()))
     }
 }
 
@@ -186,7 +222,7 @@ fn app(store: &session::Store) -> Router {
         )
         .route(
             "/login",
-            get(async |mut auth: AuthSession<Users>| auth.login(&User).await.unwrap()),
+            get(async |mut auth: AuthSession<Users>| auth.login(&User::default()).await.unwrap()),
         )
         .route(
             "/logout",
@@ -201,7 +237,7 @@ fn app(store: &session::Store) -> Router {
                 None => Err(StatusCode::UNAUTHORIZED),
             }),
         )
-        .layer(AuthManagerLayerBuilder::new(Users, sessions).build())
+        .layer(AuthManagerLayerBuilder::new(Users::default(), sessions).build())
 }
 
 async fn user_ids(store: &session::Store) -> Vec<Option<i32>> {
@@ -240,4 +276,178 @@ async fn a_session_of_axum_login_can_be_revoked_by_its_user_id(db: DatabaseConne
     assert_eq!(revoked, 1);
     assert_eq!(phone.get("/user").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(laptop.ok("/user").await, "7");
+}
+
+struct Site {
+    store: versioned::Store,
+    clock: Clock,
+    users: Users,
+}
+
+impl Site {
+    async fn new(db: DatabaseConnection) -> Self {
+        let (store, clock) = store::<versioned::Model>(db).await;
+        Self {
+            store: store.with_idle_timeout(Duration::HOUR),
+            clock,
+            users: Users::default(),
+        }
+    }
+
+    /// Puts the layer of axum-login, and then that of the store, around these routes.
+    fn app(&self, routes: Router<versioned::Store>) -> Router {
+        let users = self.users.clone();
+        let auth = layer_fn(move |app| AuthManager::new(app, users.clone(), "axum-login.data"));
+        let user = async |auth: AuthSession<Users>| match auth.user {
+            Some(user) => Ok(user.id().to_string()),
+            None => Err(StatusCode::UNAUTHORIZED),
+        };
+        let login = async |mut auth: AuthSession<Users>| {
+            let user = auth.backend.user();
+            auth.login(&user).await.unwrap();
+        };
+        routes
+            .route("/user", get(user))
+            .route("/login", get(login))
+            .layer(auth)
+            .layer(self.store.layer_for::<Session>())
+            .with_state(self.store.clone())
+    }
+}
+
+async fn under_axum_login_the_changes_of_two_requests_are_merged(db: DatabaseConnection) {
+    let site = Site::new(db).await;
+    let other = Arc::new(Mutex::new(None::<Visitor>));
+    let slow = {
+        let other = Arc::clone(&other);
+        async move |auth: AuthSession<Users>| {
+            let mut other = other.lock().unwrap().take().unwrap();
+            other.ok("/fast").await;
+            auth.session.insert("slow", 1).await.unwrap();
+        }
+    };
+    let fast = async |auth: AuthSession<Users>| auth.session.insert("fast", 2).await.unwrap();
+    let routes = Router::new().route("/slow", get(slow));
+    let mut visitor = Visitor::new(&site.app(routes.route("/fast", get(fast))));
+    visitor.ok("/login").await;
+    *other.lock().unwrap() = Some(visitor.clone());
+    visitor.ok("/slow").await;
+    let row = site.store.find(&visitor.id()).await.unwrap().unwrap();
+    assert_eq!(
+        (&row.sess["slow"], &row.sess["fast"]),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(row.user_id, Some(7));
+}
+
+async fn a_login_during_which_the_session_is_ended_leaves_no_session(db: DatabaseConnection) {
+    let site = Site::new(db).await;
+    let login = async |State(store): State<versioned::Store>, mut auth: AuthSession<Users>| {
+        auth.login(&User::default()).await.unwrap();
+        store.delete_all().await.unwrap();
+    };
+    let cart = async |auth: AuthSession<Users>| auth.session.insert("cart", 3).await.unwrap();
+    let routes = Router::new().route("/ended-login", get(login));
+    let mut visitor = Visitor::new(&site.app(routes.route("/cart", get(cart))));
+    visitor.ok("/cart").await;
+    let response = visitor.get("/ended-login").await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(visitor.cookie, None);
+    assert_eq!(row_count(&site.store).await, 0);
+}
+
+async fn set_authenticated_and_login_give_one_new_id_and_keep_one_row(db: DatabaseConnection) {
+    let site = Site::new(db).await;
+    let login = async |State(store): State<versioned::Store>, mut auth: AuthSession<Users>| {
+        store.set_authenticated(&auth.session).await.unwrap();
+        auth.login(&User::default()).await.unwrap();
+        let within = store.authenticated_within(&auth.session, Duration::MINUTE);
+        assert!(within.await.unwrap());
+    };
+    let cart = async |auth: AuthSession<Users>| auth.session.insert("cart", 3).await.unwrap();
+    let routes = Router::new().route("/noted-login", get(login));
+    let mut visitor = Visitor::new(&site.app(routes.route("/cart", get(cart))));
+    visitor.ok("/cart").await;
+    let before = visitor.id();
+    site.clock.advance(Duration::minutes(5));
+    visitor.ok("/noted-login").await;
+    assert_ne!(visitor.id(), before);
+    assert_eq!(row_count(&site.store).await, 1);
+    let row = site.store.find(&visitor.id()).await.unwrap().unwrap();
+    assert_eq!((row.user_id, row.created_at), (Some(7), site.clock.now()));
+    assert_eq!(row.sess["cart"], json!(3));
+}
+
+async fn under_axum_login_a_visitor_who_only_reads_stays_signed_in(db: DatabaseConnection) {
+    let site = Site::new(db).await;
+    let mut visitor = Visitor::new(&site.app(Router::new()));
+    visitor.ok("/login").await;
+    for _ in 0..4 {
+        site.clock.advance(Duration::minutes(45));
+        let response = visitor.get("/user").await;
+        assert_eq!(response.body, "7");
+        let set_cookie = response.set_cookie.unwrap();
+        assert!(set_cookie.contains("Max-Age=3600"), "{set_cookie}");
+    }
+    site.clock.advance(Duration::HOUR);
+    assert_eq!(visitor.get("/user").await.status, StatusCode::UNAUTHORIZED);
+}
+
+async fn a_changed_password_ends_the_session_and_removes_its_cookie(db: DatabaseConnection) {
+    let site = Site::new(db).await;
+    let mut visitor = Visitor::new(&site.app(Router::new()));
+    visitor.ok("/login").await;
+    assert_eq!(visitor.ok("/user").await, "7");
+    *site.users.0.lock().unwrap() = b"of another password".to_vec();
+    assert_eq!(visitor.get("/user").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(visitor.cookie, None);
+    assert_eq!(row_count(&site.store).await, 0);
+}
+
+async fn an_expiry_that_is_set_at_login_holds_for_later_requests(db: DatabaseConnection) {
+    let site = Site::new(db).await;
+    let keep = async |mut auth: AuthSession<Users>| {
+        let month = Expiry::OnInactivity(Duration::days(30));
+        auth.session.set_expiry(Some(month));
+        auth.login(&User::default()).await.unwrap();
+    };
+    let mut visitor = Visitor::new(&site.app(Router::new().route("/keep", get(keep))));
+    visitor.ok("/keep").await;
+    for _ in 0..3 {
+        site.clock.advance(Duration::days(20));
+        assert_eq!(visitor.ok("/user").await, "7");
+        let row = site.store.find(&visitor.id()).await.unwrap().unwrap();
+        assert_eq!(row.expire, site.clock.now() + Duration::days(30));
+    }
+}
+
+async fn axum_login_answers_500_if_the_session_cannot_be_loaded(db: DatabaseConnection) {
+    let site = Site::new(db).await;
+    let mut visitor = Visitor::new(&site.app(Router::new()));
+    visitor.ok("/login").await;
+    site.store.db().close_by_ref().await.unwrap();
+    let response = visitor.get("/user").await;
+    assert_eq!(response.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(visitor.cookie.is_some());
+}
+
+async fn a_flash_message_of_axum_messages_is_shown_once(db: DatabaseConnection) {
+    let site = Site::new(db).await;
+    let leave = async |messages: Messages| {
+        messages.info("saved");
+    };
+    let show = async |messages: Messages| {
+        let messages = messages.into_iter().map(|message| message.message);
+        messages.collect::<Vec<_>>().join(", ")
+    };
+    let routes = Router::new()
+        .route("/leave", get(leave))
+        .route("/show", get(show))
+        .layer(MessagesManagerLayer);
+    let mut visitor = Visitor::new(&site.app(routes));
+    visitor.ok("/login").await;
+    visitor.ok("/leave").await;
+    assert_eq!(visitor.ok("/show").await, "saved");
+    assert_eq!(visitor.ok("/show").await, "");
+    assert_eq!(visitor.ok("/user").await, "7");
 }

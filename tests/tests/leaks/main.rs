@@ -6,6 +6,11 @@ mod languages;
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::USER_AGENT;
+use axum::http::request::Parts;
+use axum::middleware::map_request;
 use axum::routing::get;
 use sea_orm::{DatabaseConnection, DbBackend};
 use serde_json::json;
@@ -24,9 +29,19 @@ entity!(session {
     #[sea_orm(unique)]
     pub email: Option<String>,
     pub age: Option<i32>,
+    #[session(header = "user-agent")]
+    pub user_agent: Option<String>,
+    #[sea_orm(column_type = "String(StringLen::N(3))", nullable)]
+    #[session(request = secret_of)]
+    pub of_request: Option<String>,
     #[session(version)]
     pub version: i64,
 });
+
+/// Returns a text that is too long for its column, for one path.
+fn secret_of(request: &Parts) -> Option<String> {
+    (request.uri.path() == "/too-long").then(|| SECRET.to_owned())
+}
 
 /// Every value of a session in this test contains this text.
 const SECRET: &str = "hunter2";
@@ -125,13 +140,20 @@ async fn send_requests(store: &session::Store, ids: &mut Vec<Id>) {
         )
         .route("/wrong-type", insert("age", json!({ "secret": SECRET })))
         .route("/too-large", insert("large", json!(SECRET.repeat(1000))))
-        .layer(store.layer());
+        .route("/too-long", insert("n", json!(1)))
+        .layer(store.layer())
+        .layer(map_request(async |mut request: Request| {
+            let agent = HeaderValue::from_static(SECRET);
+            request.headers_mut().insert(USER_AGENT, agent);
+            request
+        }));
     let mut visitor = Visitor::new(&app);
     for path in [
         "/email",
         "/get/email",
         "/wrong-type",
         "/too-large",
+        "/too-long",
         "/cycle",
         "/get/email",
     ] {
