@@ -10,6 +10,8 @@ pub struct Model {
     pub expire: TimeDateTimeWithTimeZone,
     #[session(header = "user-agent")]
     pub user_agent: String,
+    #[session(header = "content-length")]
+    pub length: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

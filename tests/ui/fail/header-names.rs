@@ -12,7 +12,7 @@ pub struct Model {
     pub user_agent: Option<String>,
     #[session(header = "user agent")]
     pub agent: Option<String>,
-    #[session(header = "cookie")]
+    #[session(header = "Cookie")]
     pub cookies: Option<String>,
 }
 
