@@ -16,6 +16,8 @@ pub struct Model {
     pub created_at: TimeDateTimeWithTimeZone,
     #[session(last_seen)]
     pub last_seen: TimeDateTimeWithTimeZone,
+    #[session(header = "user-agent")]
+    pub user_agent: Option<String>,
     #[session(skip)]
     pub note: Option<String>,
 }

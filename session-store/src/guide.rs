@@ -29,6 +29,10 @@ pub mod timeouts {}
 pub mod listing_and_revoking {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/events.md")]
+pub mod events {}
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/recipes.md")]
 pub mod recipes {}
 

@@ -34,7 +34,7 @@ pub use model::{
 };
 #[cfg(feature = "derive")]
 pub use session_store_derive::SessionModel;
-pub use store::{PruneBatches, PruneTask, Pruner, SeaOrmStore};
+pub use store::{EndReason, Event, PruneBatches, PruneTask, Pruner, SeaOrmStore};
 
 /// A store over the [default entity](express_session).
 #[cfg(feature = "derive")]

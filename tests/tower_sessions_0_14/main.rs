@@ -18,6 +18,8 @@ mod cycle_id;
 mod database_failures;
 #[path = "../tests/behaviour/ended_sessions.rs"]
 mod ended_sessions;
+#[path = "../tests/behaviour/events.rs"]
+mod events;
 #[path = "../tests/behaviour/expiry.rs"]
 mod expiry;
 #[path = "../tests/behaviour/http.rs"]

@@ -292,7 +292,10 @@ impl<M: SessionModel, T: TowerSession> RequestStore<M, T> {
         }
         // An earlier attempt, whose response did not arrive, may have given it the new id.
         match self.store.select(new_id).await? {
-            Some(loaded) => Ok(snapshot.moved(*new_id, loaded)),
+            Some(loaded) => {
+                self.store.tell_renewed(&snapshot.id, new_id);
+                Ok(snapshot.moved(*new_id, loaded))
+            }
             None => Err(Error::NotFound),
         }
     }

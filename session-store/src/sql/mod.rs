@@ -7,5 +7,7 @@ mod statement;
 mod timestamp;
 
 pub(crate) use executor::Executor;
-pub(crate) use statement::{BoundStatement, Parameter, Parameters, Template, ToStatement};
+pub(crate) use statement::{
+    BoundStatement, DeleteReturning, Parameter, Parameters, Template, ToStatement,
+};
 pub(crate) use timestamp::{TimestampExpr, is_encodable, is_unreadable, utc};

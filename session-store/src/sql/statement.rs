@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sea_orm::sea_query::{DeleteStatement, Query, SelectStatement};
 use sea_orm::{DbBackend, Statement, StatementBuilder, Value};
 
 use super::timestamp::without_zone_on_mysql;
@@ -16,6 +17,33 @@ pub(crate) trait ToStatement {
 impl<S: StatementBuilder> ToStatement for S {
     fn to_statement(&self, backend: DbBackend) -> Statement {
         backend.build(self)
+    }
+}
+
+/// A DELETE that returns the deleted rows. sea-query has `RETURNING` for other databases than MariaDB only.
+pub(crate) struct DeleteReturning {
+    delete: DeleteStatement,
+    /// A SELECT of the columns alone.
+    columns: SelectStatement,
+}
+
+impl DeleteReturning {
+    /// The rows have the columns of a SELECT of the same table.
+    pub(crate) fn new(delete: DeleteStatement, mut select: SelectStatement) -> Self {
+        let mut columns = Query::select();
+        select.exprs_mut_for_each(|column| {
+            columns.expr(column.clone());
+        });
+        Self { delete, columns }
+    }
+}
+
+impl ToStatement for DeleteReturning {
+    fn to_statement(&self, backend: DbBackend) -> Statement {
+        let mut statement = backend.build(&self.delete);
+        let columns = backend.build(&self.columns).sql;
+        statement.sql += &columns.replacen("SELECT", " RETURNING", 1);
+        statement
     }
 }
 

@@ -1,6 +1,8 @@
 //! The store: a session table, and what happens to the sessions in it.
 
+mod catch_panic;
 mod configuration;
+mod events;
 mod expiry;
 mod health;
 mod index;
@@ -23,6 +25,8 @@ use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
 use self::configuration::{Clock, DEFAULT_MAX_BYTES, ExtrasFn};
+use self::events::Events;
+pub use self::events::{EndReason, Event};
 use self::expiry::ExpiryPolicy;
 pub(crate) use self::load::LoadedSession;
 pub use self::prune::{PruneBatches, PruneTask, Pruner};
@@ -57,6 +61,8 @@ pub struct SeaOrmStore<M: SessionModel> {
     extras: Option<ExtrasFn<M>>,
     /// The columns that come from the request, in the store of a request.
     of_request: Option<Arc<ColumnValues<M>>>,
+    /// `None` without a listener.
+    events: Option<Arc<Events<M>>>,
     clock: Clock,
     templates: Arc<Templates>,
 }
@@ -96,6 +102,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             max_bytes: DEFAULT_MAX_BYTES,
             extras: None,
             of_request: None,
+            events: None,
             clock: Arc::new(OffsetDateTime::now_utc),
             templates: Arc::default(),
         }
@@ -169,6 +176,7 @@ impl<M: SessionModel> Clone for SeaOrmStore<M> {
             max_bytes: self.max_bytes,
             extras: self.extras.clone(),
             of_request: self.of_request.clone(),
+            events: self.events.clone(),
             clock: Arc::clone(&self.clock),
             templates: Arc::clone(&self.templates),
         }

@@ -1,13 +1,10 @@
 //! Deleting expired sessions, in batches and on a schedule.
 
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration as StdDuration;
 
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Value,
+    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Value,
 };
 use time::{Duration, OffsetDateTime};
 use tokio::runtime::Handle;
@@ -15,6 +12,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::SeaOrmStore;
+use super::catch_panic::catch_panic;
+use super::events::EndReason;
 use crate::error::Result;
 use crate::model::SessionModel;
 use crate::telemetry::{Operation, metrics};
@@ -276,25 +275,13 @@ impl<M: SessionModel> Pruner<M> {
             return Ok(0);
         }
         let expire = self.store.expire();
-        let delete = M::Entity::delete_many()
-            .filter(M::columns().sid.is_in(sids))
-            .filter(expire.is_at_or_before_without_index(expire.key(now)))
-            .into_query();
-        let executor = &self.store.executor;
-        executor.execute(Operation::PRUNE_DELETE, &delete).await
+        let expired = Condition::all()
+            .add(M::columns().sid.is_in(sids))
+            .add(expire.is_at_or_before_without_index(expire.key(now)));
+        self.store
+            .end(Operation::PRUNE_DELETE, expired, EndReason::Expired)
+            .await
     }
-}
-
-/// Runs a future that may panic: in the application's clock, its column types or the driver.
-async fn catch_panic<F: Future>(future: F) -> std::thread::Result<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(
-        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        },
-    )
-    .await
 }
 
 /// A prune in progress. Created by [`Pruner::batches`].

@@ -7,6 +7,7 @@ use sea_orm::{
 use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
+use super::events::EndReason;
 use crate::error::{Error, Result};
 use crate::model::{CreatedAt, SessionModel};
 use crate::telemetry::Operation;
@@ -44,10 +45,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// # Ok(()) }
     /// ```
     pub async fn revoke(&self, condition: impl IntoCondition + Send) -> Result<u64> {
-        let delete = M::Entity::delete_many()
-            .filter(condition.into_condition())
-            .into_query();
-        self.executor.execute(Operation::REVOKE, &delete).await
+        let condition = condition.into_condition();
+        self.end(Operation::REVOKE, condition, EndReason::Revoked)
+            .await
     }
 
     /// Like [`revoke`](Self::revoke), but keeps one session: "sign out my other devices".
@@ -121,13 +121,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let active = Condition::all().add(condition.clone()).add(is_active);
         let kept = self.newest(active.clone(), newest, keep);
         let with_keep = kept.clone().and_where(Expr::col(IS_KEEP)).take();
-        let delete = M::Entity::delete_many()
-            .filter(condition)
-            .filter(M::columns().sid.not_in_subquery(kept))
-            .filter(Expr::exists(with_keep))
-            .into_query();
+        let others = Condition::all()
+            .add(condition)
+            .add(M::columns().sid.not_in_subquery(kept))
+            .add(Expr::exists(with_keep));
         let operation = Operation::REVOKE_ALL_BUT_NEWEST;
-        let deleted = self.executor.execute(operation, &delete).await?;
+        let deleted = self.end(operation, others, EndReason::Replaced).await?;
         if deleted == 0 && !self.exists(active.add(self.is_session(keep))).await? {
             return Err(Error::NotFound);
         }
@@ -178,7 +177,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// [`Error::Unreachable`](crate::Error::Unreachable) or
     /// [`Error::Database`](crate::Error::Database).
     pub async fn delete_all(&self) -> Result<u64> {
-        let delete = M::Entity::delete_many().into_query();
-        self.executor.execute(Operation::DELETE_ALL, &delete).await
+        self.end(Operation::DELETE_ALL, Condition::all(), EndReason::Revoked)
+            .await
     }
 }

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
+use super::events::EndReason;
 use crate::error::{Error, Result};
 use crate::model::{Data, SessionModel, SessionRef, SidColumn, store_keys};
 use crate::sql::{BoundStatement, Parameters, utc};
@@ -34,6 +35,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             let session = SessionRef::new(id, data, expires_at);
             let insert = self.insert_statement(&session, created_at)?;
             if self.try_insert(id, &insert).await? {
+                self.tell_created(id);
                 return Ok(expires_at);
             }
             *id = Id::default();
@@ -167,7 +169,11 @@ impl<M: SessionModel> SeaOrmStore<M> {
         } else {
             Operation::RENEW
         };
-        Ok(self.executor.execute(operation, &update).await? > 0)
+        let is_updated = self.executor.execute(operation, &update).await? > 0;
+        if is_updated && id != session.id {
+            self.tell_renewed(id, session.id);
+        }
+        Ok(is_updated)
     }
 
     fn update_statement(
@@ -217,15 +223,20 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     /// Deletes a session's row, if there is one. Fails if the row is still there afterwards.
     pub(crate) async fn delete_by_id(&self, id: &Id) -> Result<()> {
-        let mut parameters = Parameters::new(self.executor.backend());
-        let sid = parameters.bind(self.sid(id));
-        let build = || {
-            M::Entity::delete_many()
-                .filter(self.is_sid(sid))
-                .into_query()
+        let deleted = if self.events.is_some() {
+            self.end(Operation::DELETE, self.is_session(id), EndReason::SignedOut)
+                .await?
+        } else {
+            let mut parameters = Parameters::new(self.executor.backend());
+            let sid = parameters.bind(self.sid(id));
+            let build = || {
+                M::Entity::delete_many()
+                    .filter(self.is_sid(sid))
+                    .into_query()
+            };
+            let delete = self.templates.delete.bind(parameters, build);
+            self.executor.execute(Operation::DELETE, &delete).await?
         };
-        let delete = self.templates.delete.bind(parameters, build);
-        let deleted = self.executor.execute(Operation::DELETE, &delete).await?;
         if deleted == 0 && self.exists(self.is_session(id)).await? {
             return Err(Error::RowKept);
         }

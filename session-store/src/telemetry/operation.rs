@@ -35,6 +35,7 @@ impl Operation {
         Self::new("create_index", "create an index on the session table");
     pub(crate) const CHECK_INDEX: Self =
         Self::new("check_index", "look up an index of the session table");
+    pub(crate) const VERSION: Self = Self::new("version", "ask for the database's version");
     pub(crate) const HEALTH: Self = Self::new("health", "read the session table");
 
     const fn new(name: &'static str, description: &'static str) -> Self {

@@ -12,6 +12,7 @@ mod custom_columns;
 mod cycle_id;
 mod database_failures;
 mod ended_sessions;
+mod events;
 mod expiry;
 mod extras;
 mod guarantees;

@@ -2,11 +2,11 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
 use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
 use axum::{BoxError, Router, middleware};
-use sea_orm::DatabaseConnection;
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, Schema};
 use session_store::{SeaOrmStore, SessionModel};
 use tests::{
     Clock, Visitor, entity, layer, on_every_database, row_count, send, session_routes, store,
@@ -35,6 +35,8 @@ on_every_database!(
     a_flash_message_is_shown_once,
     a_page_without_a_flash_message_saves_nothing,
     a_form_is_valid_only_with_the_token_of_its_session,
+    an_audit_trail_says_who_was_signed_in_until_when_and_why_it_ended,
+    ends_are_counted_by_their_reason,
 );
 
 entity!(session {
@@ -46,6 +48,8 @@ entity!(session {
     pub created_at: TimeDateTimeWithTimeZone,
     #[session(last_seen)]
     pub last_seen: TimeDateTimeWithTimeZone,
+    #[session(header = "user-agent")]
+    pub user_agent: Option<String>,
 });
 
 /// What recipes get from the rest of an application.
@@ -80,7 +84,7 @@ macro_rules! recipes {
 
 recipes!(
     keep_signed_in sudo limit password_change revoke_one back_channel overview user flash csrf
-    shutdown
+    audit_trail count_ends shutdown
 );
 
 use session::Store;
@@ -561,4 +565,62 @@ async fn sigterm_completes_the_shutdown() {
     let mut kill = std::process::Command::new("kill");
     assert!(kill.args(["-TERM", &pid]).status().unwrap().success());
     shutdown.await.unwrap();
+}
+
+async fn an_audit_trail_says_who_was_signed_in_until_when_and_why_it_ended(db: DatabaseConnection) {
+    use audit_trail::ended_session;
+
+    let schema = Schema::new(db.get_database_backend());
+    let mut table = schema.create_table_from_entity(ended_session::Entity);
+    db.execute(&table.take()).await.unwrap();
+    let (store, clock) = store::<session::Model>(db).await;
+    let store = store.with_idle_timeout(Duration::HOUR);
+    let store = audit_trail::with_audit_trail(store);
+    let app = session_routes()
+        .route("/sign-in/{user}", get(sign_in))
+        .layer(layer(&store));
+    let began = clock.now();
+    for (user, agent) in [(1, "Firefox"), (2, "Chrome"), (3, "Safari")] {
+        let request = Request::get(format!("/sign-in/{user}")).header(USER_AGENT, agent);
+        let request = request.body(Body::empty()).unwrap();
+        app.clone().oneshot(request).await.unwrap();
+    }
+    let of_user = |user: i32| session::Column::UserId.eq(user);
+    store.revoke(of_user(1)).await.unwrap();
+    clock.advance(Duration::HOUR);
+    store.revoke(of_user(2)).await.unwrap();
+    store.prune().await.unwrap();
+    store.events_delivered().await;
+
+    let entries = ended_session::Entity::find().all(store.db()).await.unwrap();
+    let told = entries.iter().map(|entry| {
+        assert_eq!(entry.signed_in_at, began);
+        let agent = entry.user_agent.as_deref().unwrap();
+        (entry.user_id, agent, entry.reason.as_str())
+    });
+    let told: Vec<_> = told.collect();
+    let expected = [
+        (Some(1), "Firefox", "revoked"),
+        (Some(2), "Chrome", "expired"),
+        (Some(3), "Safari", "expired"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(entries[2].ended_at, began + Duration::HOUR);
+}
+
+async fn ends_are_counted_by_their_reason(db: DatabaseConnection) {
+    let (store, _) = store::<session::Model>(db).await;
+    let ends = count_ends::Ends::default();
+    let store = ends.counted_by(store);
+    let app = session_routes()
+        .route("/sign-in/{user}", get(sign_in))
+        .layer(layer(&store));
+    let mut visitors = [1, 2, 3].map(|_| Visitor::new(&app));
+    for visitor in &mut visitors {
+        visitor.ok("/sign-in/7").await;
+    }
+    visitors[0].ok("/flush").await;
+    store.delete_all().await.unwrap();
+    store.events_delivered().await;
+    assert_eq!(ends.counts(), [("revoked", 2), ("signed out", 1)].into());
 }
