@@ -36,7 +36,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 // axum-login uses tower-sessions 0.14.
 use axum_login::tower_sessions::Session;
-use axum_login::{AuthManager, AuthSession, AuthUser, AuthnBackend, UserId, login_required};
+use axum_login::{AuthManager, AuthSession, AuthUser, AuthnBackend, UserId, predicate_required};
 use maud::{DOCTYPE, Markup, html};
 use sea_orm::{ColumnTrait, Database, QueryFilter};
 use serde::Deserialize;
@@ -135,13 +135,18 @@ fn app(store: session::Store) -> Router {
     Router::new()
         .route("/revoke-others", post(revoke_others))
         .route("/password", post(change_password))
-        .route_layer(login_required!(Users, login_url = "/"))
+        // Not `login_required!` with a URL: after its 307, a browser sends the form there once more.
+        .route_layer(predicate_required!(is_signed_in, Redirect::to("/")))
         .route("/", get(home))
         .route("/login", post(login))
         .route("/logout", post(logout))
         .layer(auth)
         .layer(sessions)
         .with_state(store)
+}
+
+async fn is_signed_in(auth: AuthSession<Users>) -> bool {
+    auth.user.is_some()
 }
 
 #[derive(Clone, Debug)]
@@ -314,7 +319,8 @@ async fn change_password(
     let id = auth.user.as_ref().ok_or(StatusCode::UNAUTHORIZED)?.id;
     let user = auth.backend.change_password(id, new.password);
     let user = user.ok_or(StatusCode::UNAUTHORIZED)?;
-    // This session goes on.
+    // This session goes on, under a new id: `login` renews it only for a session without a user.
+    auth.session.cycle_id().await.map_err(internal)?;
     auth.login(&user).await.map_err(internal)?;
     Ok(Redirect::to("/"))
 }
@@ -421,6 +427,39 @@ mod tests {
         assert_eq!(bobs_laptop.sessions().await, Some(1));
         laptop.send(Method::POST, "/logout", "").await;
         assert_eq!(laptop.sessions().await, None);
+        assert_eq!(store.count().await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_form_that_is_sent_after_the_session_has_ended_leads_to_the_sign_in() {
+        let store = store().await;
+        let [mut laptop, mut signed_out] = [(); 2].map(|()| Visitor {
+            app: app(store.clone()),
+            cookie: String::new(),
+        });
+        laptop.sign_in("ann", "secret").await;
+        for path in ["/password", "/revoke-others"] {
+            let (status, _) = signed_out.send(Method::POST, path, "password=better").await;
+            // Not a 307, after which a browser sends the form, with its password, once more.
+            assert_eq!(status, StatusCode::SEE_OTHER, "{path}");
+        }
+        assert_eq!(laptop.sessions().await, Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_change_of_the_password_renews_the_id_of_this_session() {
+        let store = store().await;
+        let mut laptop = Visitor {
+            app: app(store.clone()),
+            cookie: String::new(),
+        };
+        laptop.sign_in("ann", "secret").await;
+        let before = laptop.cookie.clone();
+        laptop
+            .send(Method::POST, "/password", "password=better")
+            .await;
+        assert_eq!(laptop.sessions().await, Some(1));
+        assert_ne!(laptop.cookie, before);
         assert_eq!(store.count().await.unwrap(), 1);
     }
 
