@@ -1,13 +1,16 @@
 //! The traits of tower-sessions 0.14, which axum-login 0.18 uses: the store keeps the same promises.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
-use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use axum_login::tower_sessions::session::{Id, Record};
 use axum_login::tower_sessions::session_store::{Error, ExpiredDeletion, SessionStore};
 use axum_login::tower_sessions::{Expiry, Session, SessionManagerLayer};
@@ -17,6 +20,7 @@ use axum_login::{
 use axum_messages::{Messages, MessagesManagerLayer};
 use sea_orm::DatabaseConnection;
 use serde_json::json;
+use session_store::SessionInfo;
 use tests::database::take_connections;
 use tests::{Clock, Visitor, entity, on_every_database, row_count, store};
 use time::{Duration, OffsetDateTime};
@@ -35,10 +39,14 @@ on_every_database!(
     under_axum_login_the_changes_of_two_requests_are_merged,
     a_login_during_which_the_session_is_ended_leaves_no_session,
     set_authenticated_and_login_give_one_new_id_and_keep_one_row,
+    a_login_of_a_session_with_a_user_keeps_its_id_without_set_authenticated,
+    a_logout_ends_the_session_and_removes_its_cookie,
     under_axum_login_a_visitor_who_only_reads_stays_signed_in,
     a_changed_password_ends_the_session_and_removes_its_cookie,
+    a_login_with_the_cookie_from_before_a_changed_password_begins_a_new_session,
     an_expiry_that_is_set_at_login_holds_for_later_requests,
     axum_login_answers_500_if_the_session_cannot_be_loaded,
+    a_middleware_around_axum_login_learns_why_the_session_cannot_be_loaded,
     a_flash_message_of_axum_messages_is_shown_once,
 );
 
@@ -342,18 +350,28 @@ async fn under_axum_login_the_changes_of_two_requests_are_merged(db: DatabaseCon
 
 async fn a_login_during_which_the_session_is_ended_leaves_no_session(db: DatabaseConnection) {
     let site = Site::new(db).await;
-    let login = async |State(store): State<versioned::Store>, mut auth: AuthSession<Users>| {
+    let login_first = async |State(store): State<versioned::Store>,
+                             mut auth: AuthSession<Users>| {
         auth.login(&User::default()).await.unwrap();
         store.delete_all().await.unwrap();
     };
+    let login_last = async |State(store): State<versioned::Store>, mut auth: AuthSession<Users>| {
+        store.delete_all().await.unwrap();
+        auth.login(&User::default()).await.unwrap();
+    };
     let cart = async |auth: AuthSession<Users>| auth.session.insert("cart", 3).await.unwrap();
-    let routes = Router::new().route("/ended-login", get(login));
-    let mut visitor = Visitor::new(&site.app(routes.route("/cart", get(cart))));
-    visitor.ok("/cart").await;
-    let response = visitor.get("/ended-login").await;
-    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(visitor.cookie, None);
-    assert_eq!(row_count(&site.store).await, 0);
+    let routes = Router::new()
+        .route("/login-first", get(login_first))
+        .route("/login-last", get(login_last))
+        .route("/cart", get(cart));
+    let mut visitor = Visitor::new(&site.app(routes));
+    for path in ["/login-first", "/login-last"] {
+        visitor.ok("/cart").await;
+        let response = visitor.get(path).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(visitor.cookie, None, "{path}");
+        assert_eq!(row_count(&site.store).await, 0, "{path}");
+    }
 }
 
 async fn set_authenticated_and_login_give_one_new_id_and_keep_one_row(db: DatabaseConnection) {
@@ -368,14 +386,48 @@ async fn set_authenticated_and_login_give_one_new_id_and_keep_one_row(db: Databa
     let routes = Router::new().route("/noted-login", get(login));
     let mut visitor = Visitor::new(&site.app(routes.route("/cart", get(cart))));
     visitor.ok("/cart").await;
-    let before = visitor.id();
+    let before = site.store.find(&visitor.id()).await.unwrap().unwrap();
     site.clock.advance(Duration::minutes(5));
     visitor.ok("/noted-login").await;
-    assert_ne!(visitor.id(), before);
     assert_eq!(row_count(&site.store).await, 1);
     let row = site.store.find(&visitor.id()).await.unwrap().unwrap();
+    assert_ne!(row.sid, before.sid);
+    // Each statement that writes the row counts its version.
+    assert_eq!(row.version, before.version + 1);
     assert_eq!((row.user_id, row.created_at), (Some(7), site.clock.now()));
     assert_eq!(row.sess["cart"], json!(3));
+}
+
+async fn a_login_of_a_session_with_a_user_keeps_its_id_without_set_authenticated(
+    db: DatabaseConnection,
+) {
+    let site = Site::new(db).await;
+    let login = async |State(store): State<versioned::Store>, mut auth: AuthSession<Users>| {
+        store.set_authenticated(&auth.session).await.unwrap();
+        auth.login(&User::default()).await.unwrap();
+    };
+    let mut visitor = Visitor::new(&site.app(Router::new().route("/noted-login", get(login))));
+    visitor.ok("/login").await;
+    let id = visitor.id();
+    visitor.ok("/login").await;
+    assert_eq!(visitor.id(), id);
+    visitor.ok("/noted-login").await;
+    assert_ne!(visitor.id(), id);
+    assert_eq!(row_count(&site.store).await, 1);
+}
+
+async fn a_logout_ends_the_session_and_removes_its_cookie(db: DatabaseConnection) {
+    let site = Site::new(db).await;
+    let logout = async |mut auth: AuthSession<Users>| {
+        auth.logout().await.unwrap();
+    };
+    let mut visitor = Visitor::new(&site.app(Router::new().route("/logout", get(logout))));
+    visitor.ok("/login").await;
+    let mut copy = visitor.clone();
+    visitor.ok("/logout").await;
+    assert_eq!(visitor.cookie, None);
+    assert_eq!(row_count(&site.store).await, 0);
+    assert_eq!(copy.get("/user").await.status, StatusCode::UNAUTHORIZED);
 }
 
 async fn under_axum_login_a_visitor_who_only_reads_stays_signed_in(db: DatabaseConnection) {
@@ -404,6 +456,20 @@ async fn a_changed_password_ends_the_session_and_removes_its_cookie(db: Database
     assert_eq!(row_count(&site.store).await, 0);
 }
 
+async fn a_login_with_the_cookie_from_before_a_changed_password_begins_a_new_session(
+    db: DatabaseConnection,
+) {
+    let site = Site::new(db).await;
+    let mut visitor = Visitor::new(&site.app(Router::new()));
+    visitor.ok("/login").await;
+    let before = visitor.id();
+    *site.users.0.lock().unwrap() = b"of another password".to_vec();
+    visitor.ok("/login").await;
+    assert_ne!(visitor.id(), before);
+    assert_eq!(row_count(&site.store).await, 1);
+    assert_eq!(visitor.ok("/user").await, "7");
+}
+
 async fn an_expiry_that_is_set_at_login_holds_for_later_requests(db: DatabaseConnection) {
     let site = Site::new(db).await;
     let keep = async |mut auth: AuthSession<Users>| {
@@ -415,7 +481,10 @@ async fn an_expiry_that_is_set_at_login_holds_for_later_requests(db: DatabaseCon
     visitor.ok("/keep").await;
     for _ in 0..3 {
         site.clock.advance(Duration::days(20));
-        assert_eq!(visitor.ok("/user").await, "7");
+        let response = visitor.get("/user").await;
+        assert_eq!(response.body, "7");
+        let set_cookie = response.set_cookie.unwrap();
+        assert!(set_cookie.contains("Max-Age=2592000"), "{set_cookie}");
         let row = site.store.find(&visitor.id()).await.unwrap().unwrap();
         assert_eq!(row.expire, site.clock.now() + Duration::days(30));
     }
@@ -423,11 +492,72 @@ async fn an_expiry_that_is_set_at_login_holds_for_later_requests(db: DatabaseCon
 
 async fn axum_login_answers_500_if_the_session_cannot_be_loaded(db: DatabaseConnection) {
     let site = Site::new(db).await;
-    let mut visitor = Visitor::new(&site.app(Router::new()));
-    visitor.ok("/login").await;
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (handled, asked) = (Arc::clone(&calls), Arc::clone(&calls));
+    let users = site.users.clone();
+    let page = get(async move || {
+        handled.fetch_add(1, Ordering::Relaxed);
+    });
+    let on_error = move |_: &session_store::Error, response: Response| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        response
+    };
+    let app = Router::new()
+        .route("/", page)
+        .layer(layer_fn(move |app| {
+            AuthManager::new(app, users.clone(), "axum-login.data")
+        }))
+        .layer(site.store.layer_for::<Session>().on_error(on_error));
+    let mut signing_in = Visitor::new(&site.app(Router::new()));
+    signing_in.ok("/login").await;
+    let mut visitor = Visitor::new(&app);
+    visitor.cookie = signing_in.cookie;
+
     site.store.db().close_by_ref().await.unwrap();
-    let response = visitor.get("/user").await;
+    let response = visitor.get("/").await;
     assert_eq!(response.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(response.body, "");
+    assert!(visitor.cookie.is_some());
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+    // Without a cookie, nothing is loaded.
+    Visitor::new(&app).ok("/").await;
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+/// The middleware of the chapter on axum-login.
+async fn answer_load_errors(
+    Extension(info): Extension<SessionInfo>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    match info.error() {
+        Some(error) if response.status().is_server_error() => error.status().into_response(),
+        _ => response,
+    }
+}
+
+async fn a_middleware_around_axum_login_learns_why_the_session_cannot_be_loaded(
+    db: DatabaseConnection,
+) {
+    let site = Site::new(db).await;
+    let users = site.users.clone();
+    let app = Router::new()
+        .route("/", get(async || "page"))
+        .layer(layer_fn(move |app| {
+            AuthManager::new(app, users.clone(), "axum-login.data")
+        }))
+        .layer(from_fn(answer_load_errors))
+        .layer(site.store.layer_for::<Session>());
+    let mut signing_in = Visitor::new(&site.app(Router::new()));
+    signing_in.ok("/login").await;
+    let mut visitor = Visitor::new(&app);
+    visitor.cookie = signing_in.cookie;
+    assert_eq!(visitor.ok("/").await, "page");
+
+    site.store.db().close_by_ref().await.unwrap();
+    let response = visitor.get("/").await;
+    assert_eq!(response.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(visitor.cookie.is_some());
 }
 
