@@ -104,9 +104,8 @@ use crate::error::Errors;
 ///
 /// # Columns from the request
 ///
-/// `header` and `request` are filled under `store.layer()`, whenever the session's row is written: when it
-/// is created, saved, and touched. Where there is no request, as under a plain `SessionManagerLayer`, the
-/// store leaves such a column alone. A header's value is cut after as many characters as the column holds
+/// `header` and `request` are filled under `store.layer()`, whenever the session is created, saved or
+/// touched. A plain `SessionManagerLayer` does not know the request, and leaves such a column alone. A header's value is cut after as many characters as the column holds
 /// (`StringLen::N`), or after 255. The guide has [all rules][request columns]: what a client sends is
 /// personal data.
 ///

@@ -1,6 +1,7 @@
 //! Everything that can go wrong, in one enum that keeps its sources.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::StatusCode;
 use sea_orm::DbErr;
@@ -146,7 +147,9 @@ pub enum Error {
 
     /// The value that the session has under a key is not of the type that was asked for, or a value cannot
     /// be put into a session. The source is serde's error, and can contain the value.
-    #[error("the session's value under the key `{key}` is not a `{expected}`")]
+    #[error(
+        "the session's value under the key `{key}` cannot be read or written as a `{expected}`"
+    )]
     InvalidValue {
         /// The session key.
         key: &'static str,
@@ -208,6 +211,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the error of an operation of tower-sessions, of which only the text is known.
+    pub(crate) fn of_text(operation: &'static str, error: &impl fmt::Display) -> Arc<Self> {
+        let source = DbErr::Custom(error.to_string());
+        Arc::new(Self::Database { operation, source })
+    }
+
     /// Returns the status of the response to a request that failed with this error, unless
     /// [`on_error`](crate::SessionLayer::on_error) says otherwise: 401 if the session has ended, 503 if the
     /// database could not be reached, and otherwise 500.

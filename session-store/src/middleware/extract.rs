@@ -8,7 +8,6 @@ use std::sync::Arc;
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
-use sea_orm::DbErr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -182,12 +181,7 @@ fn session_error<S: TowerSession>(
     error: &S::Error,
 ) -> SessionRejection {
     let noted = info.and_then(SessionInfo::error);
-    SessionRejection(noted.unwrap_or_else(|| {
-        Arc::new(Error::Database {
-            operation: "load a session",
-            source: DbErr::Custom(error.to_string()),
-        })
-    }))
+    SessionRejection(noted.unwrap_or_else(|| Error::of_text("load a session", error)))
 }
 
 /// Why an extractor has failed. As a response, it is empty and has the error's

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sea_orm::DbErr;
 use tower_sessions::session::Id;
 
 use super::request_store::RequestStore;
@@ -63,11 +62,7 @@ impl<M: SessionModel, T: TowerSession> RunningRequest<M, T> {
     /// Returns the store's error, of which tower-sessions has only the text.
     fn noted(&self, error: &T::Error) -> Arc<Error> {
         let noted = self.store.state().error.clone();
-        noted.unwrap_or_else(|| {
-            let source = DbErr::Custom(error.to_string());
-            let operation = "save a session";
-            Arc::new(Error::Database { operation, source })
-        })
+        noted.unwrap_or_else(|| Error::of_text("save a session", error))
     }
 
     /// Ends a session that has no data left after `cycle_id`, unless another request has added some.
@@ -117,6 +112,8 @@ impl<M: SessionModel, T: TowerSession> RunningRequest<M, T> {
                     .store
                     .new_cookie(renewal.to, loaded.expiry, expires_at, now);
                 self.store.state().new_cookie = Some(cookie);
+                // The save that has done it was dropped, or its response was lost.
+                self.store.store.tell_renewed(&renewal.from, &renewal.to);
                 renewal.to
             }
             _ => renewal.from,

@@ -2,10 +2,12 @@
 
 mod catch_panic;
 mod configuration;
-mod events;
+mod end;
+mod event;
 mod expiry;
 mod health;
 mod index;
+mod listeners;
 mod load;
 mod predicate;
 mod prune;
@@ -25,9 +27,9 @@ use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
 use self::configuration::{Clock, DEFAULT_MAX_BYTES, ExtrasFn};
-use self::events::Events;
-pub use self::events::{EndReason, Event};
+pub use self::event::{EndReason, Event};
 use self::expiry::ExpiryPolicy;
+use self::listeners::Events;
 pub(crate) use self::load::LoadedSession;
 pub use self::prune::{PruneBatches, PruneTask, Pruner};
 use crate::model::{ActiveModel, Column, SessionModel, SessionRef, SidForm};

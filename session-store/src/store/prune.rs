@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::SeaOrmStore;
 use super::catch_panic::catch_panic;
-use super::events::EndReason;
+use super::event::EndReason;
 use crate::error::Result;
 use crate::model::SessionModel;
 use crate::telemetry::{Operation, metrics};

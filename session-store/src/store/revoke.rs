@@ -7,7 +7,7 @@ use sea_orm::{
 use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
-use super::events::EndReason;
+use super::event::EndReason;
 use crate::error::{Error, Result};
 use crate::model::{CreatedAt, SessionModel};
 use crate::telemetry::Operation;

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
-use super::events::EndReason;
+use super::event::EndReason;
 use crate::error::{Error, Result};
 use crate::model::{Data, SessionModel, SessionRef, SidColumn, store_keys};
 use crate::sql::{BoundStatement, Parameters, utc};

@@ -1,17 +1,19 @@
 //! `cycle_id` under `store.layer()`: one statement, which happens with the save or not at all.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::http::StatusCode;
 use axum::routing::get;
 use sea_orm::{ColumnTrait, DatabaseConnection};
 use serde_json::{Value, json};
+use session_store::Event;
 use session_store::{Data, SessionModel};
 use tests::database::{execute, take_connections};
 use tests::{Visitor, layer, on_database, on_every_database, row_count};
 use tower_sessions::Session;
 
-use super::ended_sessions::{count_statements, drop_after, site, versioned};
+use super::ended_sessions::{Site, count_statements, drop_after, site, versioned};
 
 mod with_a_version {
     use super::versioned::Model;
@@ -174,7 +176,7 @@ async fn an_id_that_was_saved_before_a_second_cycle_id_reaches_the_visitor<M: Se
 
 async fn a_save_that_was_dropped_after_cycle_id_is_found_by_the_next(db: DatabaseConnection) {
     for polls in 1..12 {
-        let site = site::<versioned::Model>(db.clone()).await;
+        let (site, renewals) = count_renewals(site(db.clone()).await);
         let answer = site
             .send(move |session| async move {
                 session.cycle_id().await.unwrap();
@@ -187,14 +189,29 @@ async fn a_save_that_was_dropped_after_cycle_id_is_found_by_the_next(db: Databas
         let data = site.data(answer.cookie(None).unwrap()).await.unwrap();
         assert_eq!(data.len(), 3, "{polls}");
         assert_eq!(row_count(&site.store).await, 1, "{polls}");
+        site.store.events_delivered().await;
+        assert_eq!(renewals.load(Ordering::Relaxed), 1, "{polls}");
     }
+}
+
+/// Counts the events that a session of the site has a new id.
+fn count_renewals(mut site: Site<versioned::Model>) -> (Site<versioned::Model>, Arc<AtomicUsize>) {
+    let renewals = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&renewals);
+    site.store = site.store.on_event(move |event| {
+        if matches!(event, Event::Renewed { .. }) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        std::future::ready(())
+    });
+    (site, renewals)
 }
 
 async fn a_dropped_save_before_an_error_response_leaves_the_visitor_signed_in(
     db: DatabaseConnection,
 ) {
     for polls in 1..12 {
-        let site = site::<versioned::Model>(db.clone()).await;
+        let (site, renewals) = count_renewals(site(db.clone()).await);
         let pool = db.clone();
         let answer = site
             .send(move |session| {
@@ -210,6 +227,9 @@ async fn a_dropped_save_before_an_error_response_leaves_the_visitor_signed_in(
             .await;
         let id = answer.cookie(Some(site.id)).unwrap();
         assert_eq!(site.data(id).await.unwrap().len(), 1, "{polls}");
+        site.store.events_delivered().await;
+        let is_renewed = usize::from(id != site.id);
+        assert_eq!(renewals.load(Ordering::Relaxed), is_renewed, "{polls}");
     }
 }
 
