@@ -80,7 +80,7 @@ const IDLE_TIMEOUT: Duration = Duration::minutes(30);
 
 async fn run_scripts<M: SessionModel>(db: DatabaseConnection, scripts: u32) {
     let store = SeaOrmStore::<M>::new(db)
-        .with_clock(|| NOW)
+        .with_clock(|| *NOW)
         .with_idle_timeout(IDLE_TIMEOUT);
     store.create_table().await.unwrap();
     let set = |name| {

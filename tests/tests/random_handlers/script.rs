@@ -1,8 +1,9 @@
 //! Random scripts: what the handlers of a visitor's requests do, and what other requests do meanwhile.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use proptest::sample::select;
-use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use tower_sessions::Expiry;
 
@@ -108,15 +109,19 @@ impl Script {
     }
 }
 
-/// The time of the scripts. No session expires in one.
-pub const NOW: OffsetDateTime = datetime!(2026-11-26 12:00 UTC);
+/// The time of the scripts, in whole seconds. No session expires in one, and none in a `MemoryStore`, whose
+/// time passes.
+pub static NOW: LazyLock<OffsetDateTime> =
+    LazyLock::new(|| OffsetDateTime::now_utc().truncate_to_second());
 
-const EXPIRIES: [Option<Expiry>; 4] = [
-    None,
-    Some(Expiry::OnSessionEnd),
-    Some(Expiry::OnInactivity(Duration::days(30))),
-    Some(Expiry::AtDateTime(datetime!(2026-11-26 13:00 UTC))),
-];
+fn expiries() -> Vec<Option<Expiry>> {
+    vec![
+        None,
+        Some(Expiry::OnSessionEnd),
+        Some(Expiry::OnInactivity(Duration::days(30))),
+        Some(Expiry::AtDateTime(*NOW + Duration::HOUR)),
+    ]
+}
 
 pub const KEYS: [&str; 3] = ["a", "b", "c"];
 
@@ -135,7 +140,7 @@ fn call() -> impl Strategy<Value = Call> {
         1 => Just(Call::Load),
         2 => Just(Call::Flush),
         2 => Just(Call::Delete),
-        2 => select(EXPIRIES.to_vec()).prop_map(Call::SetExpiry),
+        2 => select(expiries()).prop_map(Call::SetExpiry),
     ]
 }
 

@@ -97,7 +97,7 @@ impl<M: SessionModel> World<M> {
             Cookie::None => None,
             Cookie::Unknown => Some(Id::default()),
             Cookie::Session(keys) => {
-                let mut session = new_session(&self.store, NOW, []).await;
+                let mut session = new_session(&self.store, *NOW, []).await;
                 for key in &KEYS[..keys] {
                     session.data.insert((*key).to_owned(), self.token().into());
                 }
@@ -240,6 +240,10 @@ impl<M: SessionModel> World<M> {
             if other != Other::CycleId {
                 self.ledger().ids.extend(answer.cookie(None));
             }
+            // Or before it, and then what was inserted is in a session of its own.
+            if answer.cookie(cookie) != cookie && matches!(other, Other::Insert(_)) {
+                return;
+            }
         }
         // Once the session has another id, this cookie cannot change or end it.
         let Some(data) = before else { return };
@@ -288,7 +292,7 @@ impl<M: SessionModel> World<M> {
         let Some(record) = record else {
             return Err("the cookie leads to no session".to_owned());
         };
-        let lasts = (record.expiry_date - NOW).whole_seconds();
+        let lasts = (record.expiry_date - *NOW).whole_seconds();
         let session = SessionRef::new(&id, &record.data, record.expiry_date);
         let ends_with_browser = session.expiry == Some(tower_sessions_core::Expiry::OnSessionEnd);
         let expected = (!ends_with_browser).then_some(lasts);
