@@ -34,6 +34,8 @@ pub use model::{
 };
 #[cfg(feature = "derive")]
 pub use session_store_derive::SessionModel;
+#[cfg(feature = "listen")]
+pub use store::ListenTask;
 pub use store::{EndReason, Event, PruneBatches, PruneTask, Pruner, SeaOrmStore};
 
 /// A store over the [default entity](express_session).

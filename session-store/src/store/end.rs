@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
@@ -25,11 +26,27 @@ impl<M: SessionModel> SeaOrmStore<M> {
         condition: Condition,
         reason: EndReason,
     ) -> Result<u64> {
-        let Some(events) = self.events.clone() else {
+        let deleted = if let Some(events) = self.events.clone() {
+            self.end_in_task(events, operation, condition, reason)
+                .await?
+        } else {
             let delete = M::Entity::delete_many().filter(condition).into_query();
-            return self.executor.execute(operation, &delete).await;
+            self.executor.execute(operation, &delete).await?
         };
-        // In a task of its own: a caller that is dropped does not know whether the rows were deleted.
+        if deleted > 0 && matches!(reason, EndReason::Revoked | EndReason::Replaced) {
+            self.watched.look_at_all();
+        }
+        Ok(deleted)
+    }
+
+    /// Deletes in a task of its own: a caller that is dropped does not know whether the rows were deleted.
+    async fn end_in_task(
+        &self,
+        events: Arc<Events<M>>,
+        operation: Operation,
+        condition: Condition,
+        reason: EndReason,
+    ) -> Result<u64> {
         let store = self.clone();
         let task = async move {
             store

@@ -7,8 +7,11 @@ mod event;
 mod expiry;
 mod health;
 mod index;
+#[cfg(feature = "listen")]
+mod listen;
 mod listeners;
 mod load;
+mod notify_trigger;
 mod predicate;
 mod prune;
 mod query;
@@ -16,6 +19,7 @@ mod revoke;
 mod row;
 mod schema;
 mod touch;
+mod watch;
 mod write;
 
 use std::fmt;
@@ -23,15 +27,18 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use sea_orm::{ActiveModelTrait, ActiveValue, DatabaseConnection, EntityName, Iterable, Value};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use tower_sessions::session::Id;
 
 use self::configuration::{Clock, DEFAULT_MAX_BYTES, ExtrasFn};
 pub use self::event::{EndReason, Event};
 use self::expiry::ExpiryPolicy;
+#[cfg(feature = "listen")]
+pub use self::listen::ListenTask;
 use self::listeners::Events;
 pub(crate) use self::load::LoadedSession;
 pub use self::prune::{PruneBatches, PruneTask, Pruner};
+use self::watch::Watched;
 use crate::model::{ActiveModel, Column, SessionModel, SessionRef, SidForm};
 use crate::sql::{Executor, Template, utc};
 use crate::telemetry::Target;
@@ -65,6 +72,9 @@ pub struct SeaOrmStore<M: SessionModel> {
     of_request: Option<Arc<ColumnValues<M>>>,
     /// `None` without a listener.
     events: Option<Arc<Events<M>>>,
+    watched: Arc<Watched>,
+    watch_interval: Duration,
+    has_notify_trigger: bool,
     clock: Clock,
     templates: Arc<Templates>,
 }
@@ -105,6 +115,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
             extras: None,
             of_request: None,
             events: None,
+            watched: Arc::default(),
+            watch_interval: watch::DEFAULT_INTERVAL,
+            has_notify_trigger: false,
             clock: Arc::new(OffsetDateTime::now_utc),
             templates: Arc::default(),
         }
@@ -179,6 +192,9 @@ impl<M: SessionModel> Clone for SeaOrmStore<M> {
             extras: self.extras.clone(),
             of_request: self.of_request.clone(),
             events: self.events.clone(),
+            watched: Arc::clone(&self.watched),
+            watch_interval: self.watch_interval,
+            has_notify_trigger: self.has_notify_trigger,
             clock: Arc::clone(&self.clock),
             templates: Arc::clone(&self.templates),
         }

@@ -44,6 +44,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
                 }
             }
         }
+        if let Some(trigger) = self.notify_trigger().filter(|_| self.has_notify_trigger) {
+            let create = CreateTrigger(trigger);
+            self.create(Operation::CREATE_TRIGGER, &create).await?;
+        }
         Ok(())
     }
 
@@ -166,6 +170,14 @@ pub(super) fn key_names<M: SessionModel>() -> Vec<String> {
         .collect()
 }
 
+struct CreateTrigger(Statement);
+
+impl ToStatement for CreateTrigger {
+    fn to_statement(&self, _: DbBackend) -> Statement {
+        self.0.clone()
+    }
+}
+
 /// An index for [`create_table`](SeaOrmStore::create_table), in the table's own schema.
 ///
 /// On MySQL and SQLite, sea-query leaves the schema out, and so would index a table of that name in the
@@ -195,7 +207,7 @@ impl ToStatement for CreateIndex<'_> {
     }
 }
 
-fn quoted(name: &str, backend: DbBackend) -> String {
+pub(super) fn quoted(name: &str, backend: DbBackend) -> String {
     let (quote, name) = (quote(backend), escaped(name, backend));
     format!("{quote}{name}{quote}")
 }

@@ -240,6 +240,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         if deleted == 0 && self.exists(self.is_session(id)).await? {
             return Err(Error::RowKept);
         }
+        self.watched.look_at(&self.sid(id));
         Ok(())
     }
 }

@@ -30,9 +30,14 @@ impl Operation {
     pub(crate) const DELETE_ALL: Self = Self::new("delete_all", "delete all sessions");
     pub(crate) const PRUNE_FIND: Self = Self::new("prune_find", "find expired sessions");
     pub(crate) const PRUNE_DELETE: Self = Self::new("prune_delete", "delete expired sessions");
+    pub(crate) const WATCH: Self = Self::new("watch", "look up watched sessions");
     pub(crate) const CREATE_TABLE: Self = Self::new("create_table", "create the session table");
     pub(crate) const CREATE_INDEX: Self =
         Self::new("create_index", "create an index on the session table");
+    pub(crate) const CREATE_TRIGGER: Self = Self::new(
+        "create_trigger",
+        "create the trigger that notifies of the session table",
+    );
     pub(crate) const CHECK_INDEX: Self =
         Self::new("check_index", "look up an index of the session table");
     pub(crate) const VERSION: Self = Self::new("version", "ask for the database's version");
