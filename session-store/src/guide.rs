@@ -33,6 +33,10 @@ pub mod listing_and_revoking {}
 pub mod events {}
 
 #[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
+#[doc = include_str!("../docs/watching.md")]
+pub mod watching {}
+
+#[cfg_attr(not(doctest), doc = include_str!("../docs/links.md"))]
 #[doc = include_str!("../docs/recipes.md")]
 pub mod recipes {}
 
