@@ -27,6 +27,43 @@ pub mod session {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// An entity with a version, which the cache needs.
+pub mod versioned {
+    use sea_orm::entity::prelude::*;
+    use session_store::SessionModel;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, SessionModel)]
+    #[sea_orm(table_name = "session")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub sid: String,
+        pub sess: Json,
+        pub expire: TimeDateTimeWithTimeZone,
+        #[session(version)]
+        pub version: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Opens a store with a cache.
+///
+/// # Errors
+///
+/// Returns an error if the database cannot be reached.
+pub async fn open_cached(url: &str) -> Result<versioned::Store> {
+    let mut options = session_store::connect_options(url);
+    options.sqlx_logging(false);
+    let store = versioned::Store::new(Database::connect(options).await?)
+        .with_idle_timeout(IDLE_TIMEOUT)
+        .with_cache(Duration::seconds(5));
+    store.create_table().await?;
+    Ok(store)
+}
+
 /// Opens the store on a pool with `connect_options`.
 ///
 /// # Errors

@@ -99,5 +99,10 @@ impl ::session_store::CreatedAt for Model
 where
     Column: ::core::marker::Copy,
 {}
+#[automatically_derived]
+impl ::session_store::Versioned for Model
+where
+    Column: ::core::marker::Copy,
+{}
 /// The session store over this entity's table.
 pub(crate) type Store = ::session_store::SeaOrmStore<Model>;

@@ -22,9 +22,10 @@ pub(crate) fn derive(input: &DeriveInput, model: &Model<'_>) -> TokenStream {
     let types = [model.sid, model.sess].map(|field| field.ty.to_token_stream());
     let columns = expand.columns(model);
     let session_model = expand.impl_session_model(&types, &columns, optional);
-    let created_at = optional.created_at.map(|_| expand.impl_created_at());
+    let created_at = optional.created_at.map(|_| expand.impl_marker("CreatedAt"));
+    let versioned = optional.version.map(|_| expand.impl_marker("Versioned"));
     let store = expand.store_alias();
-    quote!(#session_model #created_at #store)
+    quote!(#session_model #created_at #versioned #store)
 }
 
 impl<'a> Expand<'a> {
@@ -130,13 +131,14 @@ impl<'a> Expand<'a> {
         }
     }
 
-    /// Generates the impl for a model with a `created_at` column.
-    pub(crate) fn impl_created_at(&self) -> TokenStream {
+    /// Generates the impl of a trait for models with a certain column.
+    pub(crate) fn impl_marker(&self, name: &str) -> TokenStream {
+        let marker = Ident::new(name, Span::call_site());
         let model = &self.input.ident;
         let krate = self.krate();
         quote! {
             #[automatically_derived]
-            impl #krate::CreatedAt for #model
+            impl #krate::#marker for #model
             where
                 Column: ::core::marker::Copy,
             {

@@ -44,8 +44,8 @@ fn impl_and_alias(expand: &Expand<'_>, invalid: &Invalid<'_>) -> TokenStream {
         ::core::unreachable!()
     };
     let session_model = expand.impl_session_model(&types, &columns, optional);
-    // Always, as the error may be about the `created_at` column.
-    let created_at = expand.impl_created_at();
+    // Always, as the error may be about the column.
+    let markers = ["CreatedAt", "Versioned"].map(|name| expand.impl_marker(name));
     let store = expand.store_alias();
-    quote!(#session_model #created_at #store)
+    quote!(#session_model #(#markers)* #store)
 }

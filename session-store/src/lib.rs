@@ -30,7 +30,7 @@ pub use middleware::{
 pub use middleware::{SessionKey, SessionRejection, Typed};
 pub use model::{
     ActiveModel, Column, CreatedAt, Data, SessColumn, SessionModel, SessionRef, SidColumn,
-    TimestampColumn, VersionColumn,
+    TimestampColumn, VersionColumn, Versioned,
 };
 #[cfg(feature = "derive")]
 pub use session_store_derive::SessionModel;

@@ -1,5 +1,5 @@
 //! Measures whole requests: an axum application under wrk, without sessions, with tower-sessions' memory
-//! store, with our store, and with tower-sessions-sqlx-store.
+//! store, with our store, with its cache, and with tower-sessions-sqlx-store.
 
 use std::fmt::{Display, Write as _};
 use std::process::Command;
@@ -24,7 +24,7 @@ const ROUNDS: usize = 3;
 const SECONDS: u64 = 3;
 
 /// The application whose rate the others are compared with, as an index into those of [`apps`].
-const SQLX_STORE: usize = 3;
+const SQLX_STORE: usize = 4;
 
 /// The requests of a measurement: all read the session, all write it, or all read and one in a hundred
 /// also moves the expiry.
@@ -158,6 +158,7 @@ fn main() -> Result<()> {
             "no session",
             "memory store",
             "ours",
+            "ours, cached",
             "tower-sessions-sqlx-store",
         ],
     };
@@ -174,6 +175,7 @@ async fn apps(kind: Kind) -> Result<Vec<App>> {
         without_session().await?,
         with_memory_store(&data).await?,
         with_ours(kind, &data).await?,
+        with_ours_cached(kind, &data).await?,
         with_sqlx_store(kind, &data).await?,
     ])
 }
@@ -188,6 +190,17 @@ async fn with_ours(kind: Kind, data: &Data) -> Result<App> {
     let router = pages.layer(layer).merge(touching.layer(touch));
     let cookies = visitors(&store, data).await?;
     serve("ours", router, cookies, Some(database)).await
+}
+
+async fn with_ours_cached(kind: Kind, data: &Data) -> Result<App> {
+    let database = kind.create_database("ours_cached").await?;
+    let store = ours::open_cached(&database.url).await?;
+    let cookies = records(&store, data).await?;
+    let (pages, touching) = pages!(tower_sessions::Session);
+    let touch = store.clone().with_touch_after(Duration::ZERO);
+    let [layer, touch] = [&store, &touch].map(|store| store.layer().with_name("id"));
+    let router = pages.layer(layer).merge(touching.layer(touch));
+    serve("ours, cached", router, cookies, Some(database)).await
 }
 
 async fn with_sqlx_store(kind: Kind, data: &Data) -> Result<App> {
@@ -221,17 +234,23 @@ async fn without_session() -> Result<App> {
 
 async fn with_memory_store(data: &Data) -> Result<App> {
     let store = MemoryStore::default();
+    let cookies = records(&store, data).await?;
+    let (pages, touching) = pages!(tower_sessions::Session);
+    let layer = SessionManagerLayer::new(store).with_expiry(Expiry::OnInactivity(IDLE_TIMEOUT));
+    let touch = layer.clone().with_always_save(true);
+    let router = pages.layer(layer).merge(touching.layer(touch));
+    serve("memory store", router, cookies, None).await
+}
+
+/// Like [`visitors`], for any store of tower-sessions.
+async fn records(store: &impl SessionStore, data: &Data) -> Result<Vec<String>> {
     let mut cookies = Vec::new();
     for _ in 0..VISITORS {
         let mut record = ours::record(Id::default(), data);
         store.create(&mut record).await?;
         cookies.push(record.id.to_string());
     }
-    let (pages, touching) = pages!(tower_sessions::Session);
-    let layer = SessionManagerLayer::new(store).with_expiry(Expiry::OnInactivity(IDLE_TIMEOUT));
-    let touch = layer.clone().with_always_save(true);
-    let router = pages.layer(layer).merge(touching.layer(touch));
-    serve("memory store", router, cookies, None).await
+    Ok(cookies)
 }
 
 /// Creates a session for each visitor and returns their cookies.

@@ -163,7 +163,7 @@ impl<M: SessionModel, T: TowerSession> RequestStore<M, T> {
         if matches!(self.state().row, Row::Absent) {
             return Ok(None);
         }
-        let loaded = self.store.load_and_touch(id).await?;
+        let loaded = self.store.load_for_request(id).await?;
         let snapshot = loaded
             .as_ref()
             .map(|loaded| Snapshot::of_loaded::<M>(*id, loaded));
@@ -180,7 +180,7 @@ impl<M: SessionModel, T: TowerSession> RequestStore<M, T> {
             let cookie = self.new_cookie(*id, loaded.expiry, loaded.expires_at, now);
             state.new_cookie = Some(cookie);
         }
-        loaded.data.remove(store_keys::EXPIRY);
+        Arc::make_mut(&mut loaded.data).remove(store_keys::EXPIRY);
         Ok(Some(loaded))
     }
 
@@ -356,7 +356,7 @@ impl<M: SessionModel, T: TowerSession> Backend for RequestStore<M, T> {
         id: &Id,
     ) -> std::result::Result<Option<(Data, OffsetDateTime)>, Arc<Error>> {
         let loaded = self.noted(self.load_session(id).await)?;
-        Ok(loaded.map(|loaded| (loaded.data, loaded.expires_at)))
+        Ok(loaded.map(|loaded| (Arc::unwrap_or_clone(loaded.data), loaded.expires_at)))
     }
 
     async fn delete(&self, id: &Id) -> std::result::Result<(), Arc<Error>> {

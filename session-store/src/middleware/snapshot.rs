@@ -40,7 +40,7 @@ impl Snapshot {
             authenticated_at: store_keys::authenticated_at(&loaded.data),
             expires_at: loaded.expires_at,
             expiry: loaded.data.get(store_keys::EXPIRY).cloned(),
-            version: Version::new::<M>(loaded.version, &loaded.data),
+            version: Version::new::<M>(loaded.version, Arc::clone(&loaded.data)),
         }
     }
 
@@ -57,7 +57,7 @@ impl Snapshot {
             authenticated_at,
             expires_at,
             expiry: data.get(store_keys::EXPIRY).cloned(),
-            version: Version::new::<M>(0, data),
+            version: Version::new::<M>(0, Arc::new(data.clone())),
         }
     }
 
@@ -121,7 +121,7 @@ impl Snapshot {
     pub(super) fn moved(self, id: Id, loaded: LoadedSession) -> Self {
         let version = self.version.map(|version| Version {
             number: loaded.version,
-            stored: Arc::new(loaded.data),
+            stored: loaded.data,
             ..version
         });
         Self {
@@ -133,9 +133,8 @@ impl Snapshot {
 }
 
 impl Version {
-    fn new<M: SessionModel>(number: i64, data: &Data) -> Option<Self> {
+    fn new<M: SessionModel>(number: i64, seen: Arc<Data>) -> Option<Self> {
         M::columns().version?;
-        let seen = Arc::new(data.clone());
         Some(Self {
             number,
             stored: Arc::clone(&seen),

@@ -3,7 +3,7 @@
 use sea_orm::{ColumnTrait, DbBackend, DbErr, QueryResult, TryGetable, Value};
 use time::OffsetDateTime;
 
-use super::types::{TimestampColumn, VersionColumn};
+use super::types::{SidColumn, TimestampColumn, VersionColumn};
 use crate::error::{BoxError, Error, Result};
 use crate::sql::{TimestampExpr, is_unreadable};
 
@@ -52,6 +52,15 @@ impl<C: ColumnTrait> Columns<C> {
     ) -> Result<T> {
         row.try_get_by_index(index)
             .map_err(|source| self.decode_error(column, source.into()))
+    }
+
+    /// Reads a sid. A CHAR column that is longer than the sid has filled it with spaces.
+    pub(crate) fn read_sid<T: SidColumn>(&self, row: &QueryResult, index: usize) -> Result<Value> {
+        let mut sid = self.read::<T>(self.sid, row, index)?.into();
+        if let Value::String(Some(sid)) = &mut sid {
+            sid.truncate(sid.trim_end_matches(' ').len());
+        }
+        Ok(sid)
     }
 
     /// Reads a timestamp that was selected as [readable](TimestampExpr::readable), if it is not NULL.

@@ -19,7 +19,7 @@ pub use entity::{PrimaryKey, require_entity, require_sid_key};
 pub use extras::{Extra, Source, authenticated_at, idle_timeout};
 pub use request_columns::header;
 pub(crate) use request_columns::max_chars;
-pub use session_model::{ActiveModel, Column, CreatedAt, SessionModel};
+pub use session_model::{ActiveModel, Column, CreatedAt, SessionModel, Versioned};
 pub use session_ref::SessionRef;
 pub(crate) use sid::SidForm;
 pub use types::{SessColumn, SidColumn, TimestampColumn, VersionColumn};

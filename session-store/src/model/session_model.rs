@@ -56,6 +56,16 @@ pub trait SessionModel:
     }
 }
 
+/// A model with a version column, which [`with_cache`](crate::SeaOrmStore::with_cache) needs.
+///
+/// The derive implements it where there is such a column. Do not implement it by hand.
+#[diagnostic::on_unimplemented(
+    message = "expected a model with a `#[session(version)]` column, and `{Self}` has none",
+    label = "has no `#[session(version)]` column",
+    note = "add to the model: `#[session(version)] pub version: i64`"
+)]
+pub trait Versioned: SessionModel {}
+
 /// A model with a `created_at` column, which
 /// [`with_absolute_timeout`](crate::SeaOrmStore::with_absolute_timeout) and
 /// [`revoke_all_but_newest`](crate::SeaOrmStore::revoke_all_but_newest) need.

@@ -103,8 +103,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// [`revoke`](Self::revoke) by `created_at`.
     ///
     /// [Timeouts](crate::guide::timeouts#absolute-timeout) says what `cycle_id` and `flush` do to the age,
-    /// which operations take a second round trip, and what OWASP recommends. A cache in front of the
-    /// store ignores the timeout.
+    /// which operations take a second round trip, and what OWASP recommends.
     ///
     /// # Panics
     ///
@@ -188,6 +187,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     pub fn with_plain_sid(mut self) -> Self {
         self.sid_form = SidForm::Plain;
         self.templates = Arc::default();
+        self.watched = Arc::default();
         self
     }
 
@@ -213,13 +213,24 @@ impl<M: SessionModel> SeaOrmStore<M> {
         clock: impl Fn() -> OffsetDateTime + Send + Sync + 'static,
     ) -> Self {
         self.clock = Arc::new(clock);
-        self
+        self.with_own_state()
     }
 
     /// The statements depend on which timeouts there are, so this store must not share its templates.
     fn with_expiry(mut self, expiry: ExpiryPolicy) -> Self {
         self.expiry = expiry;
         self.templates = Arc::default();
+        self.with_own_state()
+    }
+
+    /// What has expired depends on the timeouts and the clock, so this store must share neither watches nor
+    /// the entries of a cache.
+    fn with_own_state(mut self) -> Self {
+        self.watched = Arc::default();
+        #[cfg(feature = "cache")]
+        {
+            self = self.with_own_entries();
+        }
         self
     }
 }

@@ -1,18 +1,15 @@
 //! Deleting the rows of sessions that end, and telling the listeners which.
 
-use std::future::pending;
-use std::panic::resume_unwind;
-use std::sync::Arc;
-
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{
     Condition, DbBackend, EntityTrait, IdenStatic, Iterable, QueryFilter, QueryResult, QueryTrait,
 };
-use tracing::Instrument;
 
 use super::SeaOrmStore;
+use super::changes::Changed;
 use super::event::{EndReason, Event};
 use super::listeners::Events;
+use super::task::in_task;
 use crate::error::Result;
 use crate::model::{Column, SessionModel, Timestamp};
 use crate::sql::DeleteReturning;
@@ -25,42 +22,21 @@ impl<M: SessionModel> SeaOrmStore<M> {
         operation: Operation,
         condition: Condition,
         reason: EndReason,
+        changed: Changed,
     ) -> Result<u64> {
-        let deleted = if let Some(events) = self.events.clone() {
-            self.end_in_task(events, operation, condition, reason)
-                .await?
-        } else {
+        let Some(events) = self.events.clone() else {
+            let _change = self.change(changed);
             let delete = M::Entity::delete_many().filter(condition).into_query();
-            self.executor.execute(operation, &delete).await?
+            return self.executor.execute(operation, &delete).await;
         };
-        if deleted > 0 && matches!(reason, EndReason::Revoked | EndReason::Replaced) {
-            self.watched.look_at_all();
-        }
-        Ok(deleted)
-    }
-
-    /// Deletes in a task of its own: a caller that is dropped does not know whether the rows were deleted.
-    async fn end_in_task(
-        &self,
-        events: Arc<Events<M>>,
-        operation: Operation,
-        condition: Condition,
-        reason: EndReason,
-    ) -> Result<u64> {
+        // In a task: a caller that is dropped does not know whether the rows were deleted.
         let store = self.clone();
-        let task = async move {
+        in_task(async move {
             store
-                .end_and_tell(&events, operation, condition, reason)
+                .end_and_tell(&events, operation, condition, reason, changed)
                 .await
-        };
-        match tokio::spawn(task.in_current_span()).await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // The runtime has ended, and with it this caller.
-                Err(_) => pending().await,
-            },
-        }
+        })
+        .await
     }
 
     async fn end_and_tell(
@@ -69,7 +45,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
         operation: Operation,
         condition: Condition,
         reason: EndReason,
+        changed: Changed,
     ) -> Result<u64> {
+        let change = self.change(changed);
         let delete = M::Entity::delete_many().filter(condition.clone());
         let delete = delete.into_query();
         let rows = self.readable(M::Entity::find());
@@ -83,6 +61,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
             let deleted = rows.len() as u64;
             (rows, deleted)
         };
+        // A listener may rely on it.
+        drop(change);
         for row in &rows {
             events.tell(&self.ended(row, reason));
         }

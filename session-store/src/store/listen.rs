@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
-use sea_orm::sqlx::{self, PgPool};
+use sea_orm::sqlx::{self, ConnectOptions, PgPool};
 use sea_orm::{DatabaseConnectionType, EntityName};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -12,7 +12,8 @@ use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::SeaOrmStore;
-use super::notify_trigger::{CHANNEL, TRIGGER};
+use super::changes::{Changed, Notice};
+use super::notify_trigger::{CHANNEL, IS_COMPLETE};
 use crate::model::SessionModel;
 
 /// How often the connection is tried, and how long that may take: a host that vanishes closes no connection.
@@ -25,13 +26,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Listens, on PostgreSQL, for what other processes do to sessions, so that [`watch`](Self::watch) notices
-    /// it within milliseconds, until the returned [`ListenTask`] is stopped or dropped.
+    /// it within milliseconds and the [cache](crate::guide::caching) forgets it, until the returned [`ListenTask`] is
+    /// dropped.
     ///
     /// The table needs the [trigger](Self::notify_trigger). This keeps one connection of its own, opened with
     /// the options of the store's pool, and tries it every second. If that is lost, or the trigger is missing
-    /// or disabled, a warning is logged, [`is_hearing`](ListenTask::is_hearing) says so, and sessions that are
-    /// watched are asked for by [interval](Self::with_watch_interval). It connects again by itself, after 50 ms
-    /// to 5 seconds, and then asks for everything that may have been missed.
+    /// or disabled, a warning is logged once, [`is_hearing`](ListenTask::is_hearing) says so, and sessions that
+    /// are watched are asked for by [interval](Self::with_watch_interval). It connects again by itself, after 50 ms
+    /// to 5 seconds, and then asks for everything that may have been missed. It ends with the store's pool.
     ///
     /// `LISTEN` needs a connection for itself: a pooler in transaction mode does not pass it on.
     ///
@@ -58,7 +60,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
                 Some(task.abort_handle())
             }
             (None, _) => {
-                tracing::info!("only PostgreSQL sends notifications: watching by interval");
+                tracing::info!(
+                    "only PostgreSQL sends notifications of sessions that end elsewhere"
+                );
                 None
             }
             (_, Err(error)) => {
@@ -69,26 +73,29 @@ impl<M: SessionModel> SeaOrmStore<M> {
         ListenTask { is_hearing, task }
     }
 
-    /// Returns a pool for the one connection. Not a connection of the store's pool, which may have no other.
     fn postgres_pool(&self) -> Option<PgPool> {
         let db = self.db();
-        if !matches!(
+        let is_postgres = matches!(
             db.inner,
             DatabaseConnectionType::SqlxPostgresPoolConnection(_)
-        ) {
-            return None;
-        }
-        Some(db.get_postgres_connection_pool().clone())
+        );
+        is_postgres.then(|| db.get_postgres_connection_pool().clone())
     }
 
     async fn listen_on(self, pool: PgPool, hearing: watch::Sender<bool>) {
         let mut pause = FIRST_PAUSE;
+        let mut has_warned = false;
         loop {
             let Err(error) = self.hear(&pool, &hearing).await;
             if hearing.send_replace(false) {
-                pause = FIRST_PAUSE;
+                (pause, has_warned) = (FIRST_PAUSE, false);
             }
-            tracing::warn!(%error, "cannot hear of sessions that end elsewhere; asking by interval");
+            if pool.is_closed() {
+                return;
+            }
+            if !std::mem::replace(&mut has_warned, true) {
+                tracing::warn!(%error, "cannot hear of sessions that end elsewhere");
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -100,48 +107,64 @@ impl<M: SessionModel> SeaOrmStore<M> {
         pool: &PgPool,
         hearing: &watch::Sender<bool>,
     ) -> Result<Infallible, ListenError> {
-        let own: PgPoolOptions = pool.options().clone();
-        let own = own
-            .min_connections(0)
-            .max_connections(1)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .connect_lazy_with(pool.connect_options().as_ref().clone());
-        let mut listener = PgListener::connect_with(&own).await?;
-        listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
+        let connect = Self::connect(pool);
+        let connected = timeout(LONGEST_PAUSE, connect).await;
+        let mut listener = connected.map_err(|_| ListenError::NoAnswer)??;
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 notification = listener.try_recv() => {
                     match notification?.ok_or(ListenError::Lost)?.payload() {
-                        "" => self.watched.look_at_all(),
-                        notice => self.watched.look_at_notice(notice),
+                        "" => self.tell_changed(&Changed::Any),
+                        notice => {
+                            if let Some(notice) = Notice::parse(notice) {
+                                self.tell_changed(&Changed::Notified(notice));
+                            }
+                        }
                     }
                 }
                 _ = heartbeat.tick() => {
-                    let has_trigger = Self::has_trigger(&mut listener);
-                    let has_trigger = timeout(HEARTBEAT, has_trigger).await;
+                    if pool.is_closed() {
+                        return Err(ListenError::Lost);
+                    }
+                    let has_trigger = timeout(HEARTBEAT, Self::has_trigger(&mut listener)).await;
                     if !has_trigger.map_err(|_| ListenError::NoAnswer)?? {
                         return Err(ListenError::NoTrigger(M::Entity::default().table_name()));
                     }
                     if !hearing.send_replace(true) {
                         tracing::info!("listening for sessions that end elsewhere");
-                        // What has happened before was not heard.
-                        self.watched.look_at_all();
+                        // It has not heard of what happened before.
+                        self.tell_changed(&Changed::Any);
                     }
                 }
             }
         }
     }
 
+    /// Opens the listener's own connection, with the options of the pool, which may have no other to spare.
+    async fn connect(pool: &PgPool) -> Result<PgListener, sqlx::Error> {
+        let options = pool.connect_options().as_ref().clone();
+        let own: PgPoolOptions = pool.options().clone();
+        let own = own
+            .min_connections(0)
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            // The log would have a line for each heartbeat.
+            .connect_lazy_with(options.disable_statement_logging());
+        let mut listener = PgListener::connect_with(&own).await?;
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        Ok(listener)
+    }
+
     async fn has_trigger(listener: &mut PgListener) -> Result<bool, sqlx::Error> {
-        let select = "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass($1) \
-                      AND tgname = $2 AND tgenabled IN ('O', 'A'))";
-        sqlx::query_scalar(select)
-            .bind(Self::qualified(M::Entity::default().table_name()))
-            .bind(TRIGGER)
+        let [table, body, trigger] = Self::is_complete_values();
+        sqlx::query_scalar(IS_COMPLETE)
+            .bind(table)
+            .bind(body)
+            .bind(trigger)
             .fetch_one(listener)
             .await
     }
@@ -172,7 +195,8 @@ impl ListenTask {
     /// Returns whether what other processes do is heard now.
     #[must_use]
     pub fn is_hearing(&self) -> bool {
-        *self.is_hearing.borrow()
+        // The sender is gone if the task has ended with its runtime.
+        self.is_hearing.has_changed().is_ok() && *self.is_hearing.borrow()
     }
 }
 

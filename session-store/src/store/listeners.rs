@@ -140,7 +140,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     /// Tells that a session has a new id.
     pub(crate) fn tell_renewed(&self, from: &Id, to: &Id) {
-        self.watched.look_at(&self.sid(from));
+        drop(self.ending(from));
         if let Some(events) = &self.events {
             let (from, to) = (self.sid(from), self.sid(to));
             events.tell(&Event::Renewed { from, to });

@@ -1,5 +1,7 @@
 //! Loading a session. This counts as activity, so it touches the session if that is due.
 
+use std::sync::Arc;
+
 use sea_orm::{EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait};
 use time::{OffsetDateTime, PrimitiveDateTime};
 use tower_sessions::Expiry;
@@ -13,9 +15,9 @@ use crate::sql::Parameters;
 use crate::telemetry::Operation;
 
 /// A session as its row has it.
-#[derive(Debug)]
+#[derive(Clone)]
 pub(crate) struct LoadedSession {
-    pub(crate) data: Data,
+    pub(crate) data: Arc<Data>,
     /// What the `expire` column has.
     pub(super) expire: OffsetDateTime,
     pub(crate) expires_at: OffsetDateTime,
@@ -38,12 +40,38 @@ impl<M: SessionModel> SeaOrmStore<M> {
         let Some(mut loaded) = self.select(id).await? else {
             return Ok(None);
         };
-        // The visitor stays signed in: a database that has become read-only should not end every session
-        // that is read.
-        if let Err(error) = self.touch_if_due(id, &mut loaded).await {
-            tracing::warn!(%error, "a session was loaded but not touched");
-        }
+        self.touch_or_warn(id, &mut loaded).await;
         Ok(Some(loaded))
+    }
+
+    /// Like [`load_and_touch`](Self::load_and_touch), but from the cache if the store has one.
+    pub(crate) async fn load_for_request(&self, id: &Id) -> Result<Option<LoadedSession>> {
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.cache {
+            return self.load_cached(cache, id).await;
+        }
+        self.load_and_touch(id).await
+    }
+
+    /// Touches a session if that is due. Returns whether it did, or `None` if nothing was due.
+    ///
+    /// An error is a warning, and the visitor stays signed in: a database that has become read-only should not
+    /// end every session that is read.
+    pub(super) async fn touch_or_warn(&self, id: &Id, loaded: &mut LoadedSession) -> Option<bool> {
+        let touched = self.touch_if_due(id, loaded).await;
+        touched.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a session was loaded but not touched");
+            None
+        })
+    }
+
+    /// Returns a session that was loaded before, if it has not expired since.
+    #[cfg(feature = "cache")]
+    pub(super) fn now_active(&self, mut loaded: LoadedSession) -> Option<LoadedSession> {
+        // Another clone of the store may have other timeouts.
+        loaded.timeouts = self.expiry.of(loaded.expiry, loaded.created_at);
+        loaded.expires_at = loaded.timeouts.limit(loaded.expire);
+        (loaded.expires_at > self.now()).then_some(loaded)
     }
 
     /// Reads a session that has not expired, without touching it.
@@ -113,7 +141,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             return Ok(None);
         }
         Ok(Some(LoadedSession {
-            data,
+            data: Arc::new(data),
             expire,
             expires_at,
             expiry: own,

@@ -1,6 +1,9 @@
 //! The store: a session table, and what happens to the sessions in it.
 
+#[cfg(feature = "cache")]
+mod cache;
 mod catch_panic;
+mod changes;
 mod configuration;
 mod end;
 mod event;
@@ -18,6 +21,7 @@ mod query;
 mod revoke;
 mod row;
 mod schema;
+mod task;
 mod touch;
 mod watch;
 mod write;
@@ -30,6 +34,8 @@ use sea_orm::{ActiveModelTrait, ActiveValue, DatabaseConnection, EntityName, Ite
 use time::{Duration, OffsetDateTime};
 use tower_sessions::session::Id;
 
+#[cfg(feature = "cache")]
+use self::cache::{Editions, SessionCache};
 use self::configuration::{Clock, DEFAULT_MAX_BYTES, ExtrasFn};
 pub use self::event::{EndReason, Event};
 use self::expiry::ExpiryPolicy;
@@ -72,6 +78,10 @@ pub struct SeaOrmStore<M: SessionModel> {
     of_request: Option<Arc<ColumnValues<M>>>,
     /// `None` without a listener.
     events: Option<Arc<Events<M>>>,
+    #[cfg(feature = "cache")]
+    cache: Option<Arc<SessionCache>>,
+    #[cfg(feature = "cache")]
+    editions: Arc<Editions>,
     watched: Arc<Watched>,
     watch_interval: Duration,
     has_notify_trigger: bool,
@@ -115,6 +125,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
             extras: None,
             of_request: None,
             events: None,
+            #[cfg(feature = "cache")]
+            cache: None,
+            #[cfg(feature = "cache")]
+            editions: Arc::default(),
             watched: Arc::default(),
             watch_interval: watch::DEFAULT_INTERVAL,
             has_notify_trigger: false,
@@ -192,6 +206,10 @@ impl<M: SessionModel> Clone for SeaOrmStore<M> {
             extras: self.extras.clone(),
             of_request: self.of_request.clone(),
             events: self.events.clone(),
+            #[cfg(feature = "cache")]
+            cache: self.cache.clone(),
+            #[cfg(feature = "cache")]
+            editions: Arc::clone(&self.editions),
             watched: Arc::clone(&self.watched),
             watch_interval: self.watch_interval,
             has_notify_trigger: self.has_notify_trigger,

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::SeaOrmStore;
 use super::catch_panic::catch_panic;
+use super::changes::Changed;
 use super::event::EndReason;
 use crate::error::Result;
 use crate::model::SessionModel;
@@ -258,7 +259,7 @@ impl<M: SessionModel> Pruner<M> {
         let select = self.store.readable(select).into_query();
         let executor = &self.store.executor;
         let rows = executor.query_all(Operation::PRUNE_FIND, &select).await?;
-        let sid = |row| Ok(columns.read::<M::Sid>(columns.sid, row, 0)?.into());
+        let sid = |row| columns.read_sid::<M::Sid>(row, 0);
         let keeps_deleted_entries = executor.backend() != DbBackend::Sqlite;
         let last = rows.last().filter(|_| keeps_deleted_entries);
         Ok(Batch {
@@ -274,12 +275,23 @@ impl<M: SessionModel> Pruner<M> {
         if sids.is_empty() {
             return Ok(0);
         }
+        let text = |sid: &Value| match sid {
+            Value::String(sid) => sid.clone(),
+            _ => None,
+        };
+        let named = sids.iter().map(text).collect();
+        let changed = Option::map_or(named, Changed::Any, Changed::EndedSids);
         let expire = self.store.expire();
         let expired = Condition::all()
             .add(M::columns().sid.is_in(sids))
             .add(expire.is_at_or_before_without_index(expire.key(now)));
         self.store
-            .end(Operation::PRUNE_DELETE, expired, EndReason::Expired)
+            .end(
+                Operation::PRUNE_DELETE,
+                expired,
+                EndReason::Expired,
+                changed,
+            )
             .await
     }
 }

@@ -7,6 +7,7 @@ use sea_orm::{
 use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
+use super::changes::Changed;
 use super::event::EndReason;
 use crate::error::{Error, Result};
 use crate::model::{CreatedAt, SessionModel};
@@ -46,8 +47,13 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// ```
     pub async fn revoke(&self, condition: impl IntoCondition + Send) -> Result<u64> {
         let condition = condition.into_condition();
-        self.end(Operation::REVOKE, condition, EndReason::Revoked)
-            .await
+        self.end(
+            Operation::REVOKE,
+            condition,
+            EndReason::Revoked,
+            Changed::Any,
+        )
+        .await
     }
 
     /// Like [`revoke`](Self::revoke), but keeps one session: "sign out my other devices".
@@ -126,7 +132,9 @@ impl<M: SessionModel> SeaOrmStore<M> {
             .add(M::columns().sid.not_in_subquery(kept))
             .add(Expr::exists(with_keep));
         let operation = Operation::REVOKE_ALL_BUT_NEWEST;
-        let deleted = self.end(operation, others, EndReason::Replaced).await?;
+        let deleted = self
+            .end(operation, others, EndReason::Replaced, Changed::Any)
+            .await?;
         if deleted == 0 && !self.exists(active.add(self.is_session(keep))).await? {
             return Err(Error::NotFound);
         }
@@ -177,7 +185,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// [`Error::Unreachable`](crate::Error::Unreachable) or
     /// [`Error::Database`](crate::Error::Database).
     pub async fn delete_all(&self) -> Result<u64> {
-        self.end(Operation::DELETE_ALL, Condition::all(), EndReason::Revoked)
-            .await
+        self.end(
+            Operation::DELETE_ALL,
+            Condition::all(),
+            EndReason::Revoked,
+            Changed::Any,
+        )
+        .await
     }
 }

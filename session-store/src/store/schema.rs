@@ -44,11 +44,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
                 }
             }
         }
-        if let Some(trigger) = self.notify_trigger().filter(|_| self.has_notify_trigger) {
-            let create = CreateTrigger(trigger);
-            self.create(Operation::CREATE_TRIGGER, &create).await?;
-        }
-        Ok(())
+        self.create_notify_trigger().await
     }
 
     /// Sends the statement a second time if it fails: when two processes create one table at the same
@@ -168,14 +164,6 @@ pub(super) fn key_names<M: SessionModel>() -> Vec<String> {
         .chain(columns)
         .chain(indexes.map(|(name, _)| name))
         .collect()
-}
-
-struct CreateTrigger(Statement);
-
-impl ToStatement for CreateTrigger {
-    fn to_statement(&self, _: DbBackend) -> Statement {
-        self.0.clone()
-    }
 }
 
 /// An index for [`create_table`](SeaOrmStore::create_table), in the table's own schema.

@@ -35,27 +35,38 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// [`Error::Database`](crate::Error::Database) or [`Error::Decode`](crate::Error::Decode).
     pub async fn touch(&self, id: &Id) -> Result<bool> {
         match self.select(id).await? {
-            Some(mut loaded) => self.touch_if_due(id, &mut loaded).await,
+            Some(mut loaded) => {
+                let _change = self.saving(id);
+                let touched = self.touch_if_due(id, &mut loaded).await?;
+                Ok(touched == Some(true))
+            }
             None => Ok(false),
         }
     }
 
-    /// Touches a session that was loaded, if that is due. Returns whether it did.
-    pub(super) async fn touch_if_due(&self, id: &Id, loaded: &mut LoadedSession) -> Result<bool> {
+    /// Touches a session that was loaded, if that is due. Returns whether it did, or `None` if nothing was due.
+    pub(super) async fn touch_if_due(
+        &self,
+        id: &Id,
+        loaded: &mut LoadedSession,
+    ) -> Result<Option<bool>> {
         let now = self.now();
         let LoadedSession {
             expire, last_seen, ..
         } = *loaded;
         let Some(touch) = loaded.timeouts.touch(expire, last_seen, now) else {
-            return Ok(false);
+            return Ok(None);
         };
         let update = self.touch_statement(id, loaded, touch, now)?;
         let is_touched = self.executor.execute(Operation::TOUCH, &update).await? > 0;
-        if let (Touch::Expiry(expires_at), true) = (touch, is_touched) {
-            (loaded.expire, loaded.expires_at) = (expires_at, expires_at);
-            loaded.slid_at = Some(now);
+        if is_touched {
+            loaded.last_seen = last_seen.map(|_| now);
+            if let Touch::Expiry(expires_at) = touch {
+                (loaded.expire, loaded.expires_at) = (expires_at, expires_at);
+                loaded.slid_at = Some(now);
+            }
         }
-        Ok(is_touched)
+        Ok(Some(is_touched))
     }
 
     /// An expiry that another request has moved meanwhile stays: that request may have chosen it.

@@ -2,11 +2,10 @@
 //! and at once for those to which something has happened.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration as StdDuration;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Value};
-use sha2::{Digest, Sha256};
 use time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
@@ -14,9 +13,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
+use super::changes::Notice;
 use crate::error::Result;
 use crate::model::SessionModel;
 use crate::telemetry::Operation;
+
+/// A longer one overflows tokio's clock.
+const LONGEST_INTERVAL: Duration = Duration::days(365);
 
 pub(super) const DEFAULT_INTERVAL: Duration = Duration::seconds(5);
 
@@ -26,7 +29,7 @@ const PAUSE: StdDuration = StdDuration::from_secs(1);
 /// The sessions that one query asks for.
 const CHUNK: usize = 1000;
 
-/// The sessions that are being watched through a store and its clones.
+/// The sessions that are being watched through a store and its clones, which have the same timeouts and clock.
 #[derive(Default)]
 pub(super) struct Watched {
     state: Mutex<State>,
@@ -36,8 +39,7 @@ pub(super) struct Watched {
 
 #[derive(Default)]
 struct State {
-    /// By [`notice`].
-    sessions: HashMap<String, WatchedSession>,
+    sessions: HashMap<Notice, WatchedSession>,
     task: Option<AbortHandle>,
 }
 
@@ -50,12 +52,12 @@ struct WatchedSession {
 
 impl<M: SessionModel> SeaOrmStore<M> {
     /// Waits until a session has ended: signed out, revoked, renewed under another id, or expired. Returns at
-    /// once if it has ended before.
+    /// once if it has ended before, or was never saved: in the request that creates it, save it first.
     ///
     /// For connections that outlive their request, such as web sockets and event streams, which no later
     /// request would end.
     ///
-    /// - What this process does is noticed at once.
+    /// - What this process does through the store is noticed at once, unless the call was dropped.
     /// - What other processes and other programs do is noticed within an
     ///   [interval](Self::with_watch_interval), and on PostgreSQL within milliseconds if the store
     ///   [listens](Self::listen).
@@ -64,7 +66,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// - While the database cannot be reached, no watch ends. The error is logged, and a second later all are
     ///   asked for again.
     ///
-    /// Dropping the future ends the watch. [Watching sessions](crate::guide::watching) has a web socket.
+    /// Dropping the future ends the watch. It has to be polled in a tokio runtime.
+    /// [Watching](crate::guide::watching) has a web socket.
     ///
     /// # Examples
     ///
@@ -86,8 +89,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
         async move {
             let mut ended = store.watched.add(store.sid(&id));
             loop {
+                // Each interval, because the task may have ended with its runtime.
                 store.start_watching();
-                // The task may have ended with its runtime.
                 let ended =
                     tokio::time::timeout(store.watch_interval.unsigned_abs(), ended.changed());
                 // The sender is dropped when the session has ended.
@@ -111,7 +114,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
             interval.is_positive(),
             "the watch interval must be longer than zero"
         );
-        self.watch_interval = interval;
+        self.watch_interval = interval.min(LONGEST_INTERVAL);
+        self.watched = Arc::default();
         self
     }
 
@@ -125,6 +129,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     /// Asks for the watched sessions until there are none.
     async fn watch_all(self) {
+        // A task before this one may have ended without an answer.
+        self.watched.look_at_all();
         let interval = self.watch_interval.unsigned_abs();
         let mut interval = tokio::time::interval_at(Instant::now() + interval, interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -143,6 +149,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
                         tracing::warn!(%error, "cannot ask whether watched sessions have ended");
                         tokio::time::sleep(PAUSE).await;
                         self.watched.look_at_all();
+                        break;
                     }
                 }
             }
@@ -159,27 +166,21 @@ impl<M: SessionModel> SeaOrmStore<M> {
             .filter(self.is_active(self.now()))
             .into_query();
         let rows = self.executor.query_all(Operation::WATCH, &select).await?;
-        let sid =
-            |row| match columns.read::<M::Sid>(columns.sid, row, 0)?.into() {
-                // A CHAR column that is longer than the sid is filled with spaces.
-                Value::String(Some(sid)) => Ok(sid.trim_end_matches(' ').to_owned()),
-                _ => Err(columns
-                    .decode_error(columns.sid, "the type of the column holds no text".into())),
-            };
+        let sid = |row| match columns.read_sid::<M::Sid>(row, 0)? {
+            Value::String(Some(sid)) => Ok(sid),
+            _ => Err(columns.decode_error(columns.sid, "the column holds no text".into())),
+        };
         rows.iter().map(sid).collect()
     }
 }
 
 impl Watched {
-    /// Something may have happened to a session.
-    pub(super) fn look_at(&self, sid: &str) {
-        // Without the lock, every request that ends a session would compute a hash for nobody.
-        if !self.lock().sessions.is_empty() {
-            self.look_at_notice(&notice(sid));
-        }
+    pub(super) fn has_any(&self) -> bool {
+        !self.lock().sessions.is_empty()
     }
 
-    pub(super) fn look_at_notice(&self, notice: &str) {
+    /// Something may have happened to a session.
+    pub(super) fn look_at(&self, notice: &Notice) {
         if let Some(session) = self.lock().sessions.get_mut(notice) {
             session.is_due = true;
             self.wake.notify_one();
@@ -199,7 +200,7 @@ impl Watched {
 
     fn add(&self, sid: String) -> watch::Receiver<()> {
         let mut state = self.lock();
-        let session = state.sessions.entry(notice(&sid));
+        let session = state.sessions.entry(Notice::of(&sid));
         let session = session.or_insert_with(|| WatchedSession {
             sid,
             ended: watch::Sender::default(),
@@ -228,8 +229,11 @@ impl Watched {
     fn end_all_but(&self, sids: &[String], active: &HashSet<String>) {
         let mut state = self.lock();
         for sid in sids {
-            if !active.contains(sid) {
-                state.sessions.remove(&notice(sid));
+            let notice = Notice::of(sid);
+            // One that is due again was perhaps created after the question.
+            let is_due = |session: &WatchedSession| session.is_due;
+            if !active.contains(sid) && !state.sessions.get(&notice).is_some_and(is_due) {
+                state.sessions.remove(&notice);
             }
         }
     }
@@ -237,10 +241,4 @@ impl Watched {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a notification says of a session: a hash of what the sid column holds, because that can be a plain
-/// id, and every user of the database may listen.
-fn notice(sid: &str) -> String {
-    format!("{:x}", Sha256::digest(sid))
 }

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tower_sessions::session::Id;
 
 use super::SeaOrmStore;
+use super::changes::Changed;
 use super::event::EndReason;
 use crate::error::{Error, Result};
 use crate::model::{Data, SessionModel, SessionRef, SidColumn, store_keys};
@@ -47,6 +48,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
 
     /// Returns whether the row was inserted. It was not if the id is taken.
     async fn try_insert(&self, id: &Id, insert: &BoundStatement) -> Result<bool> {
+        let _change = self.saving(id);
         let mut retry = self.executor.retry();
         let inserted = self
             .executor
@@ -169,6 +171,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         } else {
             Operation::RENEW
         };
+        let _changes = [id, session.id].map(|id| self.saving(id));
         let is_updated = self.executor.execute(operation, &update).await? > 0;
         if is_updated && id != session.id {
             self.tell_renewed(id, session.id);
@@ -224,9 +227,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Deletes a session's row, if there is one. Fails if the row is still there afterwards.
     pub(crate) async fn delete_by_id(&self, id: &Id) -> Result<()> {
         let deleted = if self.events.is_some() {
-            self.end(Operation::DELETE, self.is_session(id), EndReason::SignedOut)
+            let (operation, is_session) = (Operation::DELETE, self.is_session(id));
+            let changed = Changed::Ended(*id);
+            self.end(operation, is_session, EndReason::SignedOut, changed)
                 .await?
         } else {
+            let _change = self.ending(id);
             let mut parameters = Parameters::new(self.executor.backend());
             let sid = parameters.bind(self.sid(id));
             let build = || {
@@ -240,7 +246,6 @@ impl<M: SessionModel> SeaOrmStore<M> {
         if deleted == 0 && self.exists(self.is_session(id)).await? {
             return Err(Error::RowKept);
         }
-        self.watched.look_at(&self.sid(id));
         Ok(())
     }
 }

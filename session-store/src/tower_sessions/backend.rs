@@ -55,7 +55,7 @@ impl<M: SessionModel> Backend for SeaOrmStore<M> {
 
     async fn load(&self, id: &Id) -> Result<Option<(Data, OffsetDateTime)>> {
         let loaded = self.load_and_touch(id).await?;
-        Ok(loaded.map(|loaded| (loaded.data, loaded.expires_at)))
+        Ok(loaded.map(|loaded| (Arc::unwrap_or_clone(loaded.data), loaded.expires_at)))
     }
 
     async fn delete(&self, id: &Id) -> Result<()> {

@@ -1,15 +1,23 @@
 //! Hearing, on PostgreSQL, of what other processes do to sessions.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration as StdDuration;
 
 use sea_orm::sqlx::postgres::PgListener;
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement,
+};
 use serde_json::json;
 use session_store::{Id, ListenTask, SeaOrmStore, SessionModel};
 use tests::database::{database_url, execute};
-use tests::{Clock, ConnectionKiller, entity, new_session, on_database, on_every_database, record};
+use tests::{
+    Clock, ConnectionKiller, Visitor, entity, layer, new_session, on_database, on_every_database,
+    record, session_routes,
+};
 use time::Duration;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -19,11 +27,20 @@ on_database!(
     on_postgres,
     Postgres: what_another_process_ends_is_heard_of,
     what_is_done_by_hand_is_heard_of,
+    what_another_process_changes_leaves_the_cache_at_once,
     a_touch_notifies_of_nothing,
     a_plain_id_is_in_no_notification,
     a_listener_whose_connection_is_killed_comes_back,
     what_ended_while_nothing_was_heard_ends_its_watch,
     a_connection_that_no_longer_answers_is_given_up,
+    a_listen_that_gets_no_answer_is_given_up,
+    an_answer_from_before_a_session_ends_no_later_watch,
+    a_listener_whose_runtime_has_ended_does_not_hear,
+    a_store_whose_pool_is_closed_does_not_hear,
+    tables_with_long_names_have_a_trigger_each,
+    a_column_may_change_its_type_under_the_trigger,
+    the_names_of_others_in_the_search_path_change_nothing,
+    a_trigger_that_is_there_is_not_created_again,
     a_table_without_the_trigger_is_not_heard,
     a_trigger_that_is_dropped_or_disabled_is_noticed,
     the_trigger_of_a_table_in_another_schema_is_heard,
@@ -42,6 +59,13 @@ entity!(session {
     pub user: Option<String>,
     #[session(last_seen)]
     pub last_seen: TimeDateTimeWithTimeZone,
+});
+
+entity!(versioned {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(version)]
+    pub version: i64,
 });
 
 mod elsewhere {
@@ -86,6 +110,17 @@ mod quoted {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+entity!(one in "a_table_whose_name_is_as_long_as_the_name_of_another_one" {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+});
+
+entity!(two in "a_table_whose_name_is_as_long_as_the_name_of_another_two" {
+    pub sess: Json,
+    #[session(expire)]
+    pub expires_at: TimeDateTimeWithTimeZone,
+});
+
 /// Longer than any test takes.
 const NEVER: Duration = Duration::HOUR;
 
@@ -127,7 +162,10 @@ async fn is_deaf(listening: &ListenTask) {
 
 async fn watching<M: SessionModel>(store: &SeaOrmStore<M>, clock: &Clock) -> (Id, JoinHandle<()>) {
     let id = new_session(store, clock.now(), []).await.id;
-    let watch = tokio::spawn(store.watch(&id));
+    let mut watch = Box::pin(store.watch(&id));
+    // It begins now, and not when its task is run.
+    assert!(poll_fn(|cx| Poll::Ready(watch.as_mut().poll(cx).is_pending())).await);
+    let watch = tokio::spawn(watch);
     // It has asked when a later one has an answer.
     store.watch(&Id::default()).await;
     assert!(!watch.is_finished());
@@ -174,6 +212,33 @@ async fn what_is_done_by_hand_is_heard_of(db: DatabaseConnection) {
     drop(listening);
 }
 
+/// An hour: only a notification ends it earlier.
+async fn what_another_process_changes_leaves_the_cache_at_once(db: DatabaseConnection) {
+    let (store, other, _) = two_stores::<versioned::Model>(&db).await;
+    let store = store.with_cache(Duration::HOUR);
+    let listening = store.listen();
+    hears(&listening).await;
+    let mut here = Visitor::new(&session_routes().layer(layer(&store)));
+    let mut elsewhere = Visitor::new(&session_routes().layer(layer(&other)));
+    here.ok("/insert/user/ann").await;
+    elsewhere.cookie = here.cookie.clone();
+    let sees = async |key: &str, value: &str| {
+        let path = format!("/get/{key}");
+        until("it sees the change", async || {
+            here.clone().ok(&path).await == value
+        })
+        .await;
+    };
+    sees("user", "ann").await;
+    for n in 0..5 {
+        elsewhere.ok(&format!("/insert/n/{n}")).await;
+        sees("n", &n.to_string()).await;
+    }
+    elsewhere.ok("/flush").await;
+    sees("user", "nothing").await;
+    drop(listening);
+}
+
 /// Returns the notifications that statements have sent.
 async fn heard(listener: &mut PgListener, db: &DatabaseConnection) -> Vec<String> {
     execute(db, "NOTIFY session_store, 'end'").await;
@@ -201,13 +266,12 @@ async fn a_touch_notifies_of_nothing(db: DatabaseConnection) {
     clock.advance(Duration::minutes(30));
     assert!(other.touch(&session.id).await.unwrap());
     execute(&db, "UPDATE session SET last_seen = now()").await;
-    execute(&db, "UPDATE session SET sid = sid").await;
+    execute(&db, "UPDATE session SET sid = sid, \"user\" = 'bob'").await;
     assert_eq!(heard(&mut listener, &db).await, [""; 0]);
     session.data.insert("n".to_owned(), json!(1));
     other.save(&session).await.unwrap();
     assert_eq!(heard(&mut listener, &db).await.len(), 1);
     for sql in [
-        "UPDATE session SET \"user\" = 'bob'",
         "UPDATE session SET sess = '{}'",
         "UPDATE session SET expire = expire - interval '1 microsecond'",
         "DELETE FROM session",
@@ -266,60 +330,142 @@ async fn what_ended_while_nothing_was_heard_ends_its_watch(db: DatabaseConnectio
 
 async fn a_connection_that_no_longer_answers_is_given_up(db: DatabaseConnection) {
     let (_, other, clock) = two_stores::<session::Model>(&db).await;
-    let url = database_url(&db).await;
-    let (before, address) = url.rsplit_once('@').unwrap();
-    let (address, database) = address.split_once('/').unwrap();
-    let (address, database) = (address.to_owned(), database.to_owned());
-    // A proxy that passes on everything, until it stands still.
-    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = proxy.local_addr().unwrap().port();
-    let (stop, is_stopped) = tokio::sync::watch::channel(false);
-    let passing = tokio::spawn(async move {
-        while let Ok((mut client, _)) = proxy.accept().await {
-            let (address, mut is_stopped) = (address.clone(), is_stopped.clone());
-            tokio::spawn(async move {
-                let mut server = TcpStream::connect(address).await.unwrap();
-                let is_stopped = is_stopped.wait_for(|stopped| *stopped);
-                tokio::select! {
-                    _ = copy_bidirectional(&mut client, &mut server) => return,
-                    stopped = is_stopped => drop(stopped),
-                }
-                // Both ends stay open.
-                sleep(StdDuration::from_secs(60)).await;
-            });
-        }
-    });
-    let mut options = ConnectOptions::new(format!("{before}@127.0.0.1:{port}/{database}"));
-    options
-        .max_connections(2)
-        .acquire_timeout(StdDuration::from_secs(1));
-    let store = SeaOrmStore::<session::Model>::new(Database::connect(options).await.unwrap())
+    let proxy = Proxy::start(&db, |_, _| false).await;
+    let store = SeaOrmStore::<session::Model>::new(proxy.connect(2).await)
         .with_clock(clock.reader())
         .with_watch_interval(NEVER);
     let listening = store.listen();
     hears(&listening).await;
     let (_, watch) = watching(&store, &clock).await;
-    stop.send_replace(true);
+    proxy.is_open.send_replace(false);
     let stopped = Instant::now();
     is_deaf(&listening).await;
     assert!(stopped.elapsed() < StdDuration::from_secs(5));
     other.delete_all().await.unwrap();
-    stop.send_replace(false);
+    proxy.is_open.send_replace(true);
     hears(&listening).await;
     ends(watch).await;
     drop(listening);
-    passing.abort();
+}
+
+async fn a_listen_that_gets_no_answer_is_given_up(db: DatabaseConnection) {
+    let _ = two_stores::<session::Model>(&db).await;
+    // The first LISTEN stays unanswered.
+    let proxy = Proxy::start(&db, |connection, bytes| {
+        connection == 1 && bytes.windows(6).any(|text| text == b"LISTEN")
+    });
+    let proxy = proxy.await;
+    let store = SeaOrmStore::<session::Model>::new(proxy.connect(1).await);
+    let listening = store.listen();
+    hears(&listening).await;
+    drop(listening);
+}
+
+async fn an_answer_from_before_a_session_ends_no_later_watch(db: DatabaseConnection) {
+    let (_, other, clock) = two_stores::<session::Model>(&db).await;
+    let proxy = Proxy::start(&db, |_, _| false).await;
+    let store = SeaOrmStore::<session::Model>::new(proxy.connect(1).await)
+        .with_clock(clock.reader())
+        .with_watch_interval(NEVER);
+    store.watch(&Id::default()).await;
+    proxy.is_open.send_replace(false);
+    let mut session = record(clock.now(), []);
+    let before = tokio::spawn(store.watch(&session.id));
+    sleep(StdDuration::from_millis(100)).await;
+    other.create(&mut session).await.unwrap();
+    let watch = tokio::spawn(store.watch(&session.id));
+    sleep(StdDuration::from_millis(100)).await;
+    proxy.is_open.send_replace(true);
+    // It has asked when a later one has an answer.
+    store.watch(&Id::default()).await;
+    assert!(!watch.is_finished());
+    other.delete_all().await.unwrap();
+    store.delete_all().await.unwrap();
+    drop(before);
+}
+
+/// Passes everything on between a pool and the server, while it is open.
+struct Proxy {
+    url: String,
+    is_open: tokio::sync::watch::Sender<bool>,
+}
+
+impl Proxy {
+    /// `holds` says for each connection, by its number from 0, which bytes stay here for ever.
+    async fn start(db: &DatabaseConnection, holds: fn(usize, &[u8]) -> bool) -> Self {
+        let url = database_url(db).await;
+        let (user, address) = url.rsplit_once('@').unwrap();
+        let (server, database) = address.split_once('/').unwrap();
+        let server = server.to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("{user}@127.0.0.1:{port}/{database}");
+        let (is_open, gate) = tokio::sync::watch::channel(true);
+        tokio::spawn(async move {
+            for connection in 0.. {
+                let (client, _) = listener.accept().await.unwrap();
+                let server = TcpStream::connect(&server).await.unwrap();
+                let ((from_client, to_client), (from_server, to_server)) =
+                    (client.into_split(), server.into_split());
+                tokio::spawn(pass(
+                    from_client,
+                    to_server,
+                    gate.clone(),
+                    connection,
+                    holds,
+                ));
+                tokio::spawn(pass(
+                    from_server,
+                    to_client,
+                    gate.clone(),
+                    connection,
+                    |_, _| false,
+                ));
+            }
+        });
+        Self { url, is_open }
+    }
+
+    async fn connect(&self, connections: u32) -> DatabaseConnection {
+        let mut options = ConnectOptions::new(&self.url);
+        options
+            .max_connections(connections)
+            .acquire_timeout(StdDuration::from_secs(1));
+        Database::connect(options).await.unwrap()
+    }
+}
+
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut gate: tokio::sync::watch::Receiver<bool>,
+    connection: usize,
+    holds: fn(usize, &[u8]) -> bool,
+) {
+    let mut bytes = [0; 4096];
+    while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        if holds(connection, &bytes[..read]) {
+            std::future::pending::<()>().await;
+        }
+        if gate.wait_for(|is_open| *is_open).await.is_err() {
+            return;
+        }
+        if to.write_all(&bytes[..read]).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn a_table_without_the_trigger_is_not_heard(db: DatabaseConnection) {
     let (store, clock) = tests::store::<session::Model>(db.clone()).await;
+    let store = store.with_watch_interval(NEVER);
     let listening = store.listen();
     sleep(StdDuration::from_millis(500)).await;
     assert!(!listening.is_hearing());
     let trigger = store.notify_trigger().unwrap();
     execute(&db, &trigger.sql).await;
     hears(&listening).await;
-    let (_, watch) = watching(&store.clone().with_watch_interval(NEVER), &clock).await;
+    let (_, watch) = watching(&store, &clock).await;
     execute(&db, "DELETE FROM session").await;
     ends(watch).await;
     drop(listening);
@@ -330,6 +476,11 @@ async fn a_trigger_that_is_dropped_or_disabled_is_noticed(db: DatabaseConnection
     let listening = store.listen();
     for sql in [
         "DROP TRIGGER session_store_notify ON session",
+        "DROP TRIGGER session_store_notify_truncate ON session",
+        "CREATE OR REPLACE TRIGGER session_store_notify AFTER INSERT ON session \
+         FOR EACH ROW EXECUTE FUNCTION session_store_notify_session()",
+        "CREATE OR REPLACE FUNCTION session_store_notify_session() RETURNS trigger \
+         LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
         "ALTER TABLE session DISABLE TRIGGER session_store_notify",
         "ALTER TABLE session RENAME TO elsewhere",
     ] {
@@ -381,10 +532,117 @@ async fn names_with_quotes_and_capitals_are_heard(db: DatabaseConnection) {
     drop(listening);
 }
 
+async fn a_listener_whose_runtime_has_ended_does_not_hear(db: DatabaseConnection) {
+    let _ = two_stores::<session::Model>(&db).await;
+    let url = database_url(&db).await;
+    let listening = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let store = SeaOrmStore::<session::Model>::new(Database::connect(url).await.unwrap());
+            let listening = store.listen();
+            hears(&listening).await;
+            listening
+        })
+    });
+    assert!(!listening.join().unwrap().is_hearing());
+}
+
+async fn a_store_whose_pool_is_closed_does_not_hear(db: DatabaseConnection) {
+    let (store, _, _) = two_stores::<session::Model>(&db).await;
+    let listening = store.listen();
+    hears(&listening).await;
+    let before = connections(&db).await;
+    store.db().clone().close().await.unwrap();
+    is_deaf(&listening).await;
+    // The pool's, and its own.
+    until("it is closed", async || connections(&db).await < before - 1).await;
+}
+
+async fn tables_with_long_names_have_a_trigger_each(db: DatabaseConnection) {
+    let (watching_one, one, clock) = two_stores::<one::Model>(&db).await;
+    let (watching_two, two, _) = two_stores::<two::Model>(&db).await;
+    let listening = (watching_one.listen(), watching_two.listen());
+    hears(&listening.0).await;
+    hears(&listening.1).await;
+    let (id, watch) = watching(&watching_one, &clock).await;
+    one.delete(&id).await.unwrap();
+    ends(watch).await;
+    let (id, watch) = watching(&watching_two, &clock).await;
+    two.delete(&id).await.unwrap();
+    ends(watch).await;
+    drop(listening);
+}
+
+/// On a connection that has executed the trigger before.
+async fn a_column_may_change_its_type_under_the_trigger(db: DatabaseConnection) {
+    let (store, _, clock) = two_stores::<session::Model>(&db).await;
+    let mut options = ConnectOptions::new(database_url(&db).await);
+    options.max_connections(1);
+    let other = SeaOrmStore::<session::Model>::new(Database::connect(options).await.unwrap())
+        .with_clock(clock.reader());
+    let listening = store.listen();
+    hears(&listening).await;
+    for alter in [
+        "sid TYPE text",
+        "sid TYPE char(100)",
+        "sess TYPE jsonb USING sess::jsonb",
+        "expire TYPE timestamptz(3)",
+    ] {
+        for is_altered in [false, true] {
+            let (id, watch) = watching(&store, &clock).await;
+            if is_altered {
+                execute(&db, &format!("ALTER TABLE session ALTER COLUMN {alter}")).await;
+            }
+            let mut session = other.load(&id).await.unwrap().unwrap();
+            session.data.insert("n".to_owned(), json!(1));
+            other.save(&session).await.unwrap();
+            other.delete(&id).await.unwrap();
+            ends(watch).await;
+        }
+    }
+    drop(listening);
+}
+
+async fn the_names_of_others_in_the_search_path_change_nothing(db: DatabaseConnection) {
+    let (store, _, clock) = two_stores::<session::Model>(&db).await;
+    let listening = store.listen();
+    hears(&listening).await;
+    execute(
+        &db,
+        "CREATE FUNCTION public.sha256(bytea) RETURNS bytea LANGUAGE sql AS 'SELECT $1'",
+    )
+    .await;
+    for end in ["UPDATE session SET sid = 'x'", "DELETE FROM session"] {
+        let (_, watch) = watching(&store, &clock).await;
+        let end = format!("BEGIN; SET LOCAL search_path = public, pg_catalog; {end}; COMMIT");
+        execute(&db, &end).await;
+        ends(watch).await;
+    }
+    drop(listening);
+}
+
+/// Creating it locks the table.
+async fn a_trigger_that_is_there_is_not_created_again(db: DatabaseConnection) {
+    let (_, other, _) = two_stores::<session::Model>(&db).await;
+    let created_by = async || {
+        let select =
+            "SELECT xmin::text AS n FROM pg_proc WHERE proname = 'session_store_notify_session'";
+        let select = Statement::from_string(DbBackend::Postgres, select);
+        let row = db.query_one_raw(select).await.unwrap().unwrap();
+        row.try_get::<String>("", "n").unwrap()
+    };
+    let before = created_by().await;
+    other.create_table().await.unwrap();
+    assert_eq!(created_by().await, before);
+    execute(&db, "DROP TRIGGER session_store_notify_truncate ON session").await;
+    other.create_table().await.unwrap();
+    assert_ne!(created_by().await, before);
+}
+
 async fn connections(db: &DatabaseConnection) -> i64 {
     let select = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()";
     let select = Statement::from_string(DbBackend::Postgres, select);
-    let row = sea_orm::ConnectionTrait::query_one_raw(db, select).await;
+    let row = db.query_one_raw(select).await;
     row.unwrap().unwrap().try_get("", "n").unwrap()
 }
 

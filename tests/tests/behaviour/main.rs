@@ -3,6 +3,7 @@
 mod absolute_timeout;
 mod authentication;
 mod bearer;
+mod cache;
 mod caching;
 mod columns;
 mod connect;

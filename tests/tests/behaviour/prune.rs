@@ -22,6 +22,7 @@ on_every_database!(
     a_prune_stops_if_the_database_keeps_the_rows,
     sessions_that_expire_during_a_prune_are_left_to_the_next,
     concurrent_prunes_delete_each_row_once,
+    sids_that_the_database_pads_are_pruned,
     a_session_touched_during_a_prune_is_not_pruned,
     expiries_that_another_program_wrote_are_compared_as_time,
     expiries_that_another_program_wrote_as_unix_times_are_compared_as_time,
@@ -296,4 +297,18 @@ async fn unreadable_expiries_do_not_stop_pruning(db: DatabaseConnection) {
     )
     .await;
     assert_eq!(store.pruner().batch_size(1).prune().await.unwrap(), 3);
+}
+
+async fn sids_that_the_database_pads_are_pruned(db: DatabaseConnection) {
+    let (store, clock) = store::<Model>(db).await;
+    let alter = match store.db().get_database_backend() {
+        DbBackend::Postgres => "ALTER TABLE session ALTER COLUMN sid TYPE char(80)",
+        DbBackend::MySql => "ALTER TABLE session MODIFY sid char(80)",
+        // SQLite has one type of text.
+        _ => return,
+    };
+    execute(store.db(), alter).await;
+    new_session(&store, clock.now(), []).await;
+    clock.advance(Duration::HOUR);
+    assert_eq!(store.prune().await.unwrap(), 1);
 }

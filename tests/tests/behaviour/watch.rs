@@ -1,10 +1,12 @@
 //! Watching a session until it ends.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration as StdDuration;
 
 use sea_orm::{ColumnTrait, Condition, DatabaseConnection, DbBackend};
 use session_store::{Id, SeaOrmStore, SessionModel};
-use tests::database::execute;
+use tests::database::{execute, take_connections};
 use tests::kinds::json_and_offset::{self, Model};
 use tests::{
     Clock, Visitor, entity, layer, new_session, on_database, on_every_database, session_routes,
@@ -27,11 +29,22 @@ on_every_database!(
     one_query_asks_for_all_sessions_that_are_watched,
     nothing_is_asked_while_nothing_is_watched,
     an_error_of_the_database_ends_no_watch,
+    the_longest_interval_is_no_interval,
+    clones_with_other_timeouts_watch_apart,
+    a_sign_out_that_is_dropped_ends_the_watch_if_it_happens,
+    a_prune_ends_the_watches_of_what_it_deletes,
     plain_ids_that_differ_only_in_case_are_watched_apart,
     a_sid_that_the_database_pads_does_not_end_its_watch,
 );
 
 on_database!(sqlite_memory_runtimes, SqliteMemory: a_watch_outlives_the_runtime_of_another);
+
+entity!(created {
+    pub sess: Json,
+    pub expire: TimeDateTimeWithTimeZone,
+    #[session(created_at)]
+    pub created_at: TimeDateTimeWithTimeZone,
+});
 
 entity!(padded {
     pub sess: Json,
@@ -66,7 +79,10 @@ async fn goes_on(watch: impl Future<Output = ()>) {
 
 /// Starts a watch, and waits until it has asked once.
 async fn watching(store: &SeaOrmStore<Model>, id: &Id) -> tokio::task::JoinHandle<()> {
-    let watch = tokio::spawn(store.watch(id));
+    let mut watch = Box::pin(store.watch(id));
+    // It begins now, and not when its task is run.
+    assert!(poll_fn(|cx| Poll::Ready(watch.as_mut().poll(cx).is_pending())).await);
+    let watch = tokio::spawn(watch);
     // It has asked when a later one has an answer.
     ends(store.watch(&Id::default())).await;
     assert!(!watch.is_finished());
@@ -225,6 +241,47 @@ async fn an_error_of_the_database_ends_no_watch(db: DatabaseConnection) {
     sleep(6 * INTERVAL.unsigned_abs()).await;
     assert!(!watch.is_finished());
     execute(store.db(), "DELETE FROM session").await;
+    ends(async { watch.await.unwrap() }).await;
+}
+
+async fn the_longest_interval_is_no_interval(db: DatabaseConnection) {
+    let (store, clock) = a_store(db, Duration::MAX).await;
+    let id = a_session(&store, &clock).await;
+    let watch = watching(&store, &id).await;
+    store.delete(&id).await.unwrap();
+    ends(async { watch.await.unwrap() }).await;
+}
+
+async fn clones_with_other_timeouts_watch_apart(db: DatabaseConnection) {
+    let (store, clock) = store::<created::Model>(db).await;
+    let store = store.with_watch_interval(INTERVAL);
+    let strict = store.clone().with_absolute_timeout(Duration::MINUTE);
+    let id = a_session(&store, &clock).await;
+    let watch = tokio::spawn(store.watch(&id));
+    clock.advance(Duration::MINUTE);
+    ends(strict.watch(&id)).await;
+    goes_on(store.watch(&id)).await;
+    assert!(!watch.is_finished());
+}
+
+async fn a_sign_out_that_is_dropped_ends_the_watch_if_it_happens(db: DatabaseConnection) {
+    let (store, clock) = a_store(db, NEVER).await;
+    let store = store.on_event(async |_| {});
+    let id = a_session(&store, &clock).await;
+    let watch = watching(&store, &id).await;
+    let connections = take_connections(store.db()).await;
+    let deleting = timeout(StdDuration::from_millis(50), store.delete(&id));
+    assert!(deleting.await.is_err());
+    drop(connections);
+    ends(async { watch.await.unwrap() }).await;
+}
+
+async fn a_prune_ends_the_watches_of_what_it_deletes(db: DatabaseConnection) {
+    let (store, clock) = a_store(db, NEVER).await;
+    let id = a_session(&store, &clock).await;
+    let watch = watching(&store, &id).await;
+    clock.advance(Duration::HOUR);
+    assert_eq!(store.prune().await.unwrap(), 1);
     ends(async { watch.await.unwrap() }).await;
 }
 

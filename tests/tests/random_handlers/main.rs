@@ -24,7 +24,7 @@ use tower_sessions::session::{self, Record};
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer, SessionStore};
 
 use self::script::{Call, Cookie, KEYS, NOW, Script, Step, script};
-use self::world::{Token, World, call};
+use self::world::{Cached, Token, World, call};
 
 entity!(versioned {
     pub sess: Json,
@@ -33,16 +33,35 @@ entity!(versioned {
     pub version: i64,
 });
 
-on_database!(sqlite_file, SqliteFile: no_handler_brings_back_what_has_ended, no_handler_brings_back_what_has_ended_without_a_version);
-on_database!(postgres, Postgres: no_handler_brings_back_what_has_ended, no_handler_brings_back_what_has_ended_without_a_version);
-on_database!(mariadb, MariaDb: no_handler_brings_back_what_has_ended, no_handler_brings_back_what_has_ended_without_a_version);
+on_database!(sqlite_file, SqliteFile: no_handler_brings_back_what_has_ended, no_handler_brings_back_what_has_ended_without_a_version, no_handler_brings_back_what_has_ended_with_a_cache, no_cache_of_another_process_brings_back_what_has_ended);
+on_database!(postgres, Postgres: no_handler_brings_back_what_has_ended, no_handler_brings_back_what_has_ended_without_a_version, no_handler_brings_back_what_has_ended_with_a_cache, no_cache_of_another_process_brings_back_what_has_ended);
+on_database!(mariadb, MariaDb: no_handler_brings_back_what_has_ended, no_handler_brings_back_what_has_ended_without_a_version, no_handler_brings_back_what_has_ended_with_a_cache, no_cache_of_another_process_brings_back_what_has_ended);
 
 async fn no_handler_brings_back_what_has_ended(db: DatabaseConnection) {
-    run_scripts::<versioned::Model>(db, 300).await;
+    run_scripts(&store::<versioned::Model>(db), Cached::Nowhere, 300).await;
 }
 
 async fn no_handler_brings_back_what_has_ended_without_a_version(db: DatabaseConnection) {
-    run_scripts::<Unversioned>(db, 300).await;
+    run_scripts(&store::<Unversioned>(db), Cached::Nowhere, 300).await;
+}
+
+async fn no_handler_brings_back_what_has_ended_with_a_cache(db: DatabaseConnection) {
+    run_scripts(&with_cache(db), Cached::Here, 300).await;
+}
+
+async fn no_cache_of_another_process_brings_back_what_has_ended(db: DatabaseConnection) {
+    run_scripts(&with_cache(db), Cached::Elsewhere, 300).await;
+}
+
+fn store<M: SessionModel>(db: DatabaseConnection) -> SeaOrmStore<M> {
+    SeaOrmStore::new(db)
+        .with_clock(|| *NOW)
+        .with_idle_timeout(IDLE_TIMEOUT)
+}
+
+/// Whatever is wrong in the cache stays for longer than a script.
+fn with_cache(db: DatabaseConnection) -> SeaOrmStore<versioned::Model> {
+    store(db).with_cache(Duration::HOUR)
 }
 
 /// With the library's options: a connection whose test before use is dropped is closed, and the database
@@ -50,7 +69,10 @@ async fn no_handler_brings_back_what_has_ended_without_a_version(db: DatabaseCon
 mod sqlite_memory {
     use super::*;
 
-    async fn run_scripts<M: SessionModel>() {
+    async fn run_scripts<M: SessionModel>(
+        store: impl FnOnce(DatabaseConnection) -> SeaOrmStore<M>,
+        cached: Cached,
+    ) {
         let options = connect_options("sqlite::memory:");
         let db = Database::connect(options).await.unwrap();
         // In the package that tests another version of tower-sessions, a tenth is enough.
@@ -59,17 +81,27 @@ mod sqlite_memory {
         } else {
             5_000
         };
-        super::run_scripts::<M>(db, scripts).await;
+        super::run_scripts(&store(db), cached, scripts).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn no_handler_brings_back_what_has_ended() {
-        run_scripts::<versioned::Model>().await;
+        run_scripts(store::<versioned::Model>, Cached::Nowhere).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn no_handler_brings_back_what_has_ended_without_a_version() {
-        run_scripts::<Unversioned>().await;
+        run_scripts(store::<Unversioned>, Cached::Nowhere).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn no_handler_brings_back_what_has_ended_with_a_cache() {
+        run_scripts(with_cache, Cached::Here).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn no_cache_of_another_process_brings_back_what_has_ended() {
+        run_scripts(with_cache, Cached::Elsewhere).await;
     }
 }
 
@@ -78,10 +110,7 @@ const SEED: u64 = 16_486_360_079_245_603_963;
 
 const IDLE_TIMEOUT: Duration = Duration::minutes(30);
 
-async fn run_scripts<M: SessionModel>(db: DatabaseConnection, scripts: u32) {
-    let store = SeaOrmStore::<M>::new(db)
-        .with_clock(|| *NOW)
-        .with_idle_timeout(IDLE_TIMEOUT);
+async fn run_scripts<M: SessionModel>(store: &SeaOrmStore<M>, cached: Cached, scripts: u32) {
     store.create_table().await.unwrap();
     let set = |name| {
         let set = std::env::var(name);
@@ -97,16 +126,17 @@ async fn run_scripts<M: SessionModel>(db: DatabaseConnection, scripts: u32) {
     };
     let rng = TestRng::from_seed(RngAlgorithm::XorShift, &[seed.to_le_bytes(); 2].concat());
     let outcome = TestRunner::new_with_rng(config, rng).run(&script(), |script| {
-        block_in_place(|| Handle::current().block_on(run(&store, &script)))
+        block_in_place(|| Handle::current().block_on(run(store, cached, &script)))
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
 async fn run<M: SessionModel>(
     store: &SeaOrmStore<M>,
+    cached: Cached,
     script: &Script,
 ) -> Result<(), TestCaseError> {
-    let world = World::new(store);
+    let world = World::new(store, cached);
     let mut cookie = world.first_cookie(script.cookie).await;
     // A call that was dropped may take effect during a later request.
     let mut is_settled = true;
@@ -116,6 +146,10 @@ async fn run<M: SessionModel>(
         cookie = answer.cookie(cookie);
         let is_ended = answer.set_cookie == Some(None);
         is_settled &= !handler.drops_a_call();
+        if is_settled {
+            let checked = world.check_seen(cookie).await;
+            checked.map_err(TestCaseError::fail)?;
+        }
         if is_settled && handler.is_alone() {
             let checked = world.check_cookie(&answer).await;
             checked.map_err(TestCaseError::fail)?;

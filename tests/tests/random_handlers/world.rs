@@ -15,6 +15,7 @@ use tests::{Answer, layer, new_session, send};
 use tower_sessions::Session;
 use tower_sessions_core::SessionStore;
 
+use super::IDLE_TIMEOUT;
 use super::script::{Call, Cookie, Handler, KEYS, NOW, Other, Step};
 
 /// A value that was inserted once. Each is another number.
@@ -66,8 +67,21 @@ impl View {
     }
 }
 
+/// Which requests load from a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cached {
+    Nowhere,
+    /// All, in one process.
+    Here,
+    /// The visitor's. The other requests reach another process.
+    Elsewhere,
+}
+
 pub struct World<M: SessionModel> {
     store: SeaOrmStore<M>,
+    /// Of the other requests.
+    other: SeaOrmStore<M>,
+    cached: Cached,
     ledger: Arc<Mutex<Ledger>>,
 }
 
@@ -75,15 +89,25 @@ impl<M: SessionModel> Clone for World<M> {
     fn clone(&self) -> Self {
         Self {
             store: self.store.clone(),
+            other: self.other.clone(),
+            cached: self.cached,
             ledger: Arc::clone(&self.ledger),
         }
     }
 }
 
 impl<M: SessionModel> World<M> {
-    pub fn new(store: &SeaOrmStore<M>) -> Self {
+    pub fn new(store: &SeaOrmStore<M>, cached: Cached) -> Self {
+        let other = match cached {
+            Cached::Elsewhere => SeaOrmStore::new(store.db().clone())
+                .with_clock(|| *NOW)
+                .with_idle_timeout(IDLE_TIMEOUT),
+            Cached::Nowhere | Cached::Here => store.clone(),
+        };
         Self {
             store: store.clone(),
+            other,
+            cached,
             ledger: Arc::default(),
         }
     }
@@ -230,9 +254,9 @@ impl<M: SessionModel> World<M> {
         };
         if let (Other::Revoke, Some(id)) = (other, cookie) {
             let is_session = M::columns().sid.eq(self.store.sid(&id));
-            self.store.revoke(is_session).await.unwrap();
+            self.other.revoke(is_session).await.unwrap();
         } else {
-            let answer = send(layer(&self.store), cookie, run).await;
+            let answer = send(layer(&self.other), cookie, run).await;
             // A call that was dropped may take effect only now, and end the session under this request.
             if answer.status != StatusCode::OK {
                 return;
@@ -281,6 +305,33 @@ impl<M: SessionModel> World<M> {
         }
         ledger.ended.append(&mut tokens);
         ledger.session.clear();
+    }
+
+    /// Checks that the visitor's next request sees the session as the table has it.
+    pub async fn check_seen(&self, cookie: Option<Id>) -> Result<(), String> {
+        if self.cached == Cached::Elsewhere {
+            return Ok(());
+        }
+        let found: Arc<Mutex<BTreeSet<Token>>> = Arc::default();
+        let seen = Arc::clone(&found);
+        let run = move |session: Session| {
+            let seen = Arc::clone(&seen);
+            async move {
+                let tokens = self::seen(&session).await;
+                *seen.lock().unwrap() = tokens;
+                false
+            }
+        };
+        send(layer(&self.store), cookie, run).await;
+        let seen = found.lock().unwrap().clone();
+        let data = self.data(cookie).await;
+        let stored: BTreeSet<_> = data.iter().flat_map(tokens).collect();
+        if seen != stored {
+            return Err(format!(
+                "a request sees {seen:?}, and the table has {stored:?}"
+            ));
+        }
+        Ok(())
     }
 
     /// Checks that the cookie of this answer lasts as long as the row.
