@@ -18,6 +18,8 @@ pub struct Model {
     pub last_seen: TimeDateTimeWithTimeZone,
     #[session(header = "user-agent")]
     pub user_agent: Option<String>,
+    #[session(version)]
+    pub version: i64,
     #[session(skip)]
     pub note: Option<String>,
 }
