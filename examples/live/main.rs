@@ -1,5 +1,5 @@
-//! A page that is told at once, over a web socket, that its session has ended: also if that happened on another
-//! node, or by hand in the database.
+//! A page with a web socket. When its session ends, here, on another node, or by hand in the database, the socket
+//! closes, and the page says so.
 //!
 //! ```sh
 //! cargo run --example live                     # in one terminal

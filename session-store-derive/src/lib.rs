@@ -105,8 +105,8 @@ use crate::error::Errors;
 /// # Columns from the request
 ///
 /// `header` and `request` are filled under `store.layer()`, whenever the session is created, saved or
-/// touched. A plain `SessionManagerLayer` does not know the request, and leaves such a column alone. A header's value is cut after as many characters as the column holds
-/// (`StringLen::N`), or after 255. The guide has [all rules][request columns]: what a client sends is
+/// touched. A plain `SessionManagerLayer` does not know the request, and leaves such a column alone. A
+/// header's value is cut after as many characters as the column holds (`StringLen::N`), or after 255. The guide has [all rules][request columns]: what a client sends is
 /// personal data.
 ///
 /// # Indexes

@@ -213,6 +213,13 @@ impl<M: SessionModel> SeaOrmStore<M> {
         entry.edition == self.editions.get(notice) && entry.created.elapsed() < cache.bound
     }
 
+    /// Returns a session that was loaded before, if it has not expired since.
+    fn now_active(&self, mut loaded: LoadedSession) -> Option<LoadedSession> {
+        // A touch may have moved its expiry.
+        loaded.expires_at = loaded.timeouts.limit(loaded.expire);
+        (loaded.expires_at > self.now()).then_some(loaded)
+    }
+
     /// Returns the session of an entry, and touches it if that is due. Returns `None` if it has to be read again:
     /// it has expired, but may have been touched elsewhere, or the touch found no such row.
     async fn kept(&self, entry: &Entry, id: &Id) -> Option<LoadedSession> {

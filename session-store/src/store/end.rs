@@ -61,7 +61,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
             let deleted = rows.len() as u64;
             (rows, deleted)
         };
-        // A listener may rely on it.
+        // A listener that loads the session must not get it from the cache.
         drop(change);
         for row in &rows {
             events.tell(&self.ended(row, reason));

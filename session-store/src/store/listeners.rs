@@ -72,12 +72,12 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ///
     /// - The listener hears of what this store and its clones do: add it before you clone the store. It does
     ///   not hear of what other processes do.
-    /// - A session that has expired is told of when its row is deleted, usually by a
+    /// - The event of a session that has expired comes when its row is deleted, usually by a
     ///   [prune](crate::guide::pruning).
     /// - If the connection is lost while rows are deleted, and the statement had succeeded, no event tells of
     ///   them.
     /// - MySQL cannot return what it deletes (MariaDB can): the rows are read before. One that another process
-    ///   deletes between the two statements is told of by both.
+    ///   deletes between the two statements has an event in both.
     ///
     /// Before the program ends, wait for [`events_delivered`](Self::events_delivered).
     ///
@@ -138,7 +138,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
         }
     }
 
-    /// Tells that a session has a new id.
+    /// Tells that a session has a new id. The session with the id before has ended.
     pub(crate) fn tell_renewed(&self, from: &Id, to: &Id) {
         drop(self.ending(from));
         if let Some(events) = &self.events {

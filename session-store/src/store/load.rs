@@ -65,15 +65,6 @@ impl<M: SessionModel> SeaOrmStore<M> {
         })
     }
 
-    /// Returns a session that was loaded before, if it has not expired since.
-    #[cfg(feature = "cache")]
-    pub(super) fn now_active(&self, mut loaded: LoadedSession) -> Option<LoadedSession> {
-        // Another clone of the store may have other timeouts.
-        loaded.timeouts = self.expiry.of(loaded.expiry, loaded.created_at);
-        loaded.expires_at = loaded.timeouts.limit(loaded.expire);
-        (loaded.expires_at > self.now()).then_some(loaded)
-    }
-
     /// Reads a session that has not expired, without touching it.
     pub(crate) async fn select(&self, id: &Id) -> Result<Option<LoadedSession>> {
         let mut parameters = Parameters::new(self.executor.backend());

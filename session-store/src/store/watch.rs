@@ -61,8 +61,8 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// - What other processes and other programs do is noticed within an
     ///   [interval](Self::with_watch_interval), and on PostgreSQL within milliseconds if the store
     ///   [listens](Self::listen).
-    /// - That a session expires is noticed within an interval. Watching is no activity: to keep a session
-    ///   alive, [touch](Self::touch) it.
+    /// - That a session expires is noticed within an interval. Watching does not keep a session alive:
+    ///   [touch](Self::touch) it for that.
     /// - While the database cannot be reached, no watch ends. The error is logged, and a second later all are
     ///   asked for again.
     ///
