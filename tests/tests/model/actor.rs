@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::http::{Request, Response, StatusCode};
 use sea_orm::ColumnTrait;
 use serde_json::json;
-use session_store::Id;
-use session_store::SessionModel;
+use session_store::{Id, SeaOrmStore, SessionModel};
 use tests::{Application, COOKIE_NAME, layer, send};
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -204,10 +203,17 @@ pub struct Outcome {
 }
 
 /// Runs an actor.
-pub async fn run<M: SessionModel>(op: Op, actor: usize, fixture: Fixture<M>) -> Outcome {
+pub async fn run<M: SessionModel>(
+    op: Op,
+    actor: usize,
+    fixture: Fixture<M>,
+    store: SeaOrmStore<M>,
+) -> Outcome {
+    if fixture.is_cached() {
+        fixture.scheduler.begin_request(actor).await;
+    }
     let began_at = fixture.scheduler.now();
-    let Fixture { stores, id, .. } = &fixture;
-    let store = &stores[actor];
+    let Fixture { id, .. } = &fixture;
     let (is_acknowledged, saw_session) = match op {
         Op::Touch => (store.touch(id).await.is_ok(), false),
         Op::Prune => (store.prune().await.is_ok(), false),
@@ -216,7 +222,7 @@ pub async fn run<M: SessionModel>(op: Op, actor: usize, fixture: Fixture<M>) -> 
             (store.revoke(every).await.is_ok(), false)
         }
         _ => match fixture.middleware {
-            Middleware::StoreLayer => request(op, actor, layer(store), *id).await,
+            Middleware::StoreLayer => request(op, actor, layer(&store), *id).await,
             Middleware::PlainLayer => {
                 let layer = SessionManagerLayer::new(store.clone())
                     .with_name(COOKIE_NAME)

@@ -91,6 +91,7 @@ struct Run<'a, M: SessionModel> {
 impl<'a, M: SessionModel> Run<'a, M> {
     async fn new(fixture: &'a Fixture<M>, program: &Program) -> Self {
         fixture.reset(program.is_due).await;
+        let stores = fixture.stores(program.is_due).await;
         fixture.scheduler.begin(program.ops.len(), program.clock);
         let oracle = Oracle::new(program, fixture, fixture.table().await);
         let mut run = Self {
@@ -99,8 +100,12 @@ impl<'a, M: SessionModel> Run<'a, M> {
             oracle,
         };
         for (actor, op) in program.ops.iter().enumerate() {
-            run.actors
-                .push(Some(Box::pin(self::run(*op, actor, fixture.clone()))));
+            run.actors.push(Some(Box::pin(self::run(
+                *op,
+                actor,
+                fixture.clone(),
+                stores[actor].clone(),
+            ))));
             run.drive(actor, false).await;
         }
         run
@@ -137,7 +142,7 @@ impl<'a, M: SessionModel> Run<'a, M> {
         let future = self.actors[actor].as_mut().unwrap();
         let outcome = poll_fn(|cx| match future.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            Poll::Pending if scheduler.is_waiting() => Poll::Ready(None),
+            Poll::Pending if scheduler.is_waiting(cx.waker()) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         })
         .await;
@@ -149,7 +154,7 @@ impl<'a, M: SessionModel> Run<'a, M> {
         );
         if let Some(kind) = sent {
             let table = match kind {
-                StatementKind::Select => None,
+                StatementKind::Begin | StatementKind::Select => None,
                 _ => Some(self.fixture.table().await),
             };
             self.oracle.statement(actor, kind, times, table);

@@ -2,12 +2,14 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use axum::http::StatusCode;
 use sea_orm::Database;
 use serde_json::json;
 use session_store::Id;
-use session_store::{SeaOrmStore, SessionModel};
-use tests::{entity, record, store};
+use session_store::{SeaOrmStore, SessionModel, Versioned};
+use tests::{entity, layer, record, send, store};
 use time::{Duration, OffsetDateTime};
+use tower_sessions::Session;
 use tower_sessions_core::SessionStore;
 
 use super::scheduler::{ClockTimes, Scheduler};
@@ -43,12 +45,14 @@ pub enum Middleware {
 pub struct Fixture<M: SessionModel> {
     pub scheduler: Scheduler,
     pub middleware: Middleware,
-    /// For each actor, a store whose statements wait for the scheduler.
-    pub stores: Vec<SeaOrmStore<M>>,
     /// The id in the visitor's cookie.
     pub id: Id,
+    /// For each actor, a store whose statements wait for the scheduler.
+    stores: Vec<SeaOrmStore<M>>,
+    /// Gives a store a cache.
+    with_cache: Option<fn(SeaOrmStore<M>) -> SeaOrmStore<M>>,
     /// A store whose statements do not wait.
-    unscheduled: SeaOrmStore<M>,
+    pub unscheduled: SeaOrmStore<M>,
     start: OffsetDateTime,
     must_merge: bool,
 }
@@ -63,9 +67,9 @@ impl<M: SessionModel> Fixture<M> {
             after: start + EXPIRES_IN_IF_DUE,
         });
         let mut stores = Vec::new();
-        for _ in 0..MAX_ACTORS {
+        for actor in 0..MAX_ACTORS {
             let clock = scheduler.clone();
-            let store = SeaOrmStore::new(scheduler.connect(&url).await)
+            let store = SeaOrmStore::new(scheduler.connect(actor, &url).await)
                 .with_idle_timeout(IDLE_TIMEOUT)
                 .with_max_bytes(1_000)
                 .with_clock(move || clock.now());
@@ -74,8 +78,9 @@ impl<M: SessionModel> Fixture<M> {
         Self {
             scheduler,
             middleware,
-            stores,
             id: Id::default(),
+            stores,
+            with_cache: None,
             unscheduled,
             start,
             must_merge: false,
@@ -93,20 +98,55 @@ impl<M: SessionModel> Fixture<M> {
         self.must_merge = true;
     }
 
+    /// Each actor is a process of its own, which has the session in its cache from before the run.
+    pub fn with_cache(mut self) -> Self
+    where
+        M: Versioned,
+    {
+        self.with_cache = Some(|store| store.with_cache(Duration::DAY));
+        self
+    }
+
+    pub fn is_cached(&self) -> bool {
+        self.with_cache.is_some()
+    }
+
+    /// Returns the stores of the actors.
+    pub async fn stores(&self, is_due: bool) -> Vec<SeaOrmStore<M>> {
+        let Some(with_cache) = self.with_cache else {
+            return self.stores.clone();
+        };
+        // When the session was last used, no load had to touch it.
+        self.scheduler.prepare(self.expiry(is_due) - IDLE_TIMEOUT);
+        let stores: Vec<_> = self.stores.iter().cloned().map(with_cache).collect();
+        for store in &stores {
+            let read = |session: Session| async move {
+                !matches!(session.get_value(ORIGIN).await, Ok(Some(_)))
+            };
+            let answer = send(layer(store), Some(self.id), read).await;
+            assert_eq!(answer.status, StatusCode::OK);
+        }
+        stores
+    }
+
     /// Leaves only the first session in the table.
     pub async fn reset(&self, is_due: bool) {
         self.unscheduled.delete_all().await.unwrap();
         let data = [(ORIGIN, json!(true)), ("old", json!(true))];
         let mut record = record(self.start, data);
         record.id = self.id;
+        record.expiry_date = self.expiry(is_due);
+        self.unscheduled.create(&mut record).await.unwrap();
+        assert_eq!(record.id, self.id);
+    }
+
+    fn expiry(&self, is_due: bool) -> OffsetDateTime {
         let expires_in = if is_due {
             EXPIRES_IN_IF_DUE
         } else {
             IDLE_TIMEOUT
         };
-        record.expiry_date = self.start + expires_in;
-        self.unscheduled.create(&mut record).await.unwrap();
-        assert_eq!(record.id, self.id);
+        self.start + expires_in
     }
 
     pub async fn table(&self) -> Table {

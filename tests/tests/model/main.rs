@@ -138,6 +138,17 @@ async fn explore<M: SessionModel>(
     assert!(explored.interleavings > explored.programs);
 }
 
+/// Each operation runs in a process of its own, which has the session in its cache.
+async fn explore_cached(programs: impl IntoIterator<Item = Program>) -> Explored {
+    let fixture = Fixture::<Versioned>::new(StoreLayer).await.with_cache();
+    let mut explored = Explored::default();
+    for program in programs {
+        explored.explore(&fixture, &program).await;
+    }
+    println!("cached: {explored:?}");
+    explored
+}
+
 #[tokio::test]
 async fn two_concurrent_operations_lose_no_change_and_bring_nothing_back() {
     let programs = pairs(&EVERY_OP);
@@ -145,6 +156,23 @@ async fn two_concurrent_operations_lose_no_change_and_bring_nothing_back() {
         .into_iter()
         .flat_map(|ops| [fresh(ops.clone()), due(ops)]);
     explore::<Versioned>(StoreLayer, programs).await;
+}
+
+#[tokio::test]
+async fn two_concurrent_operations_with_old_caches_lose_no_change_and_bring_nothing_back() {
+    let programs = pairs(&EVERY_OP);
+    let programs = programs
+        .into_iter()
+        .flat_map(|ops| [fresh(ops.clone()), due(ops)]);
+    let explored = explore_cached(programs).await;
+    let stale = "a session that has ended elsewhere was read from the cache";
+    assert!(explored.notes.contains_key(stale));
+}
+
+#[tokio::test]
+async fn a_session_that_expires_during_two_operations_with_old_caches_stays_expired() {
+    let explored = explore_cached(pairs(&MAIN_OPS).into_iter().map(expiring)).await;
+    assert!(explored.interleavings > explored.programs);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ pub struct Oracle {
     program: Program,
     middleware: Middleware,
     is_merging: bool,
+    is_cached: bool,
     /// The sid that the visitor's cookie stands for.
     sid: String,
     /// This sid, and those that `cycle_id` has given the session.
@@ -49,6 +50,8 @@ struct Actor {
     first_read: Option<Option<Row>>,
     /// The data that the actor has loaded or last saved.
     loaded: Option<Data>,
+    /// The actor has sent a statement other than a touch, and so has loaded the session.
+    has_loaded: bool,
     /// The actor has given the session a new id, or under a plain layer deleted the old one.
     has_renewed: bool,
     /// The number of writes of data.
@@ -58,19 +61,31 @@ struct Actor {
     is_acknowledged: bool,
 }
 
+impl Actor {
+    fn read(&mut self, row: Option<Row>) {
+        self.loaded = row.as_ref().map(|row| row.data.clone());
+        self.first_read = Some(row);
+    }
+}
+
 impl Oracle {
     pub fn new<M: SessionModel>(program: &Program, fixture: &Fixture<M>, table: Table) -> Self {
-        let sid = fixture.stores[0].sid(&fixture.id);
+        let sid = fixture.unscheduled.sid(&fixture.id);
+        let mut actor = Actor::default();
+        if fixture.is_cached() {
+            actor.read(table.get(&sid).cloned());
+        }
         Self {
             program: program.clone(),
             middleware: fixture.middleware,
             is_merging: fixture.is_merging(),
+            is_cached: fixture.is_cached(),
             sids: BTreeSet::from([sid.clone()]),
             sid,
             is_deleted: false,
             was_late: false,
             table,
-            actors: vec![Actor::default(); program.ops.len()],
+            actors: vec![actor; program.ops.len()],
             trace: String::new(),
             statements: 0,
             notes: BTreeSet::new(),
@@ -102,7 +117,7 @@ impl Oracle {
         let _ = writeln!(self.trace, "  {actor} {op:?}: {kind:?} {changes}");
 
         let allowed = match kind {
-            StatementKind::Select => [0, 0, 0],
+            StatementKind::Begin | StatementKind::Select => [0, 0, 0],
             StatementKind::Insert => [1, 0, 0],
             StatementKind::Touch | StatementKind::Save | StatementKind::Renew => [0, 1, 0],
             StatementKind::Delete => [0, 0, usize::MAX],
@@ -142,7 +157,7 @@ impl Oracle {
         }
         match kind {
             StatementKind::Select => self.selected(actor),
-            StatementKind::Touch => {}
+            StatementKind::Begin | StatementKind::Touch => {}
             StatementKind::Renew | StatementKind::Save => {
                 if let Some((from, to)) = renewed {
                     self.renewed(actor, &from, to);
@@ -164,6 +179,8 @@ impl Oracle {
                 }
             }
         }
+        self.actors[actor].has_loaded |=
+            !matches!(kind, StatementKind::Begin | StatementKind::Touch);
         self.check_deleted();
     }
 
@@ -171,9 +188,9 @@ impl Oracle {
         let row = self.table.get(&self.sid).cloned();
         let op = self.program.ops[actor];
         let actor = &mut self.actors[actor];
-        if op.is_request() && actor.first_read.is_none() {
-            actor.loaded = row.as_ref().map(|row| row.data.clone());
-            actor.first_read = Some(row);
+        // What the cache has may not be served, because it has expired or cannot be touched.
+        if op.is_request() && !actor.has_loaded {
+            actor.read(row);
         }
     }
 
@@ -312,6 +329,10 @@ impl Oracle {
                 first_read.is_some_and(|row| row.expire > outcome.began_at),
                 "no session is served at or after its expiry",
             );
+            if self.is_cached && self.is_deleted && !self.actors[actor].has_loaded {
+                self.notes
+                    .insert("a session that has ended elsewhere was read from the cache");
+            }
         }
         self.actors[actor].is_acknowledged = outcome.is_acknowledged;
     }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use time::OffsetDateTime;
@@ -12,6 +12,8 @@ use super::explorer::Choices;
 /// The kind of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatementKind {
+    /// None: a request begins, which may read from a cache.
+    Begin,
     Select,
     Insert,
     /// An update that writes data.
@@ -52,12 +54,15 @@ struct State {
     driven: usize,
     /// The driven actor has read the clock in this turn.
     has_read: bool,
-    /// No statement waits, because the connections are being opened.
-    is_connecting: bool,
+    /// The time while a run is being prepared. No statement waits then.
+    preparing: Option<OffsetDateTime>,
     /// The driven actor may send a statement.
     may_send: bool,
     /// The driven actor waits to send one.
     is_waiting: bool,
+    /// A load through a cache runs in a task, which has to be woken, and to wake the explorer.
+    wakers: Vec<Option<Waker>>,
+    explorer: Option<Waker>,
     /// The statement that the driven actor has sent.
     sent: Option<StatementKind>,
     choices: Choices,
@@ -75,16 +80,18 @@ impl Scheduler {
             read: Vec::new(),
             driven: 0,
             has_read: false,
-            is_connecting: true,
+            preparing: Some(times.before),
             may_send: false,
             is_waiting: false,
+            wakers: Vec::new(),
+            explorer: None,
             sent: None,
             choices: Choices::default(),
         })))
     }
 
     /// Opens a pool with one connection for one actor. Taking the connection waits for the turn.
-    pub async fn connect(&self, url: &str) -> DatabaseConnection {
+    pub async fn connect(&self, actor: usize, url: &str) -> DatabaseConnection {
         let scheduler = self.clone();
         let mut options = ConnectOptions::new(url);
         options
@@ -100,7 +107,7 @@ impl Scheduler {
                 pool.test_before_acquire(false).before_acquire(move |_, _| {
                     let scheduler = scheduler.clone();
                     Box::pin(async move {
-                        scheduler.wait_for_turn().await;
+                        scheduler.wait_for_turn(actor).await;
                         Ok(true)
                     })
                 })
@@ -114,13 +121,27 @@ impl Scheduler {
         db
     }
 
-    async fn wait_for_turn(&self) {
-        poll_fn(|_| {
+    /// Takes a turn without a statement.
+    pub async fn begin_request(&self, actor: usize) {
+        self.wait_for_turn(actor).await;
+        self.state().sent = Some(StatementKind::Begin);
+    }
+
+    async fn wait_for_turn(&self, actor: usize) {
+        poll_fn(|cx| {
             let mut state = self.state();
-            if state.is_connecting || std::mem::take(&mut state.may_send) {
+            if state.preparing.is_some()
+                || state.driven == actor && std::mem::take(&mut state.may_send)
+            {
                 return Poll::Ready(());
             }
-            state.is_waiting = true;
+            state.wakers[actor] = Some(cx.waker().clone());
+            if state.driven == actor {
+                state.is_waiting = true;
+                if let Some(explorer) = state.explorer.take() {
+                    explorer.wake();
+                }
+            }
             Poll::Pending
         })
         .await;
@@ -133,9 +154,10 @@ impl Scheduler {
     pub fn now(&self) -> OffsetDateTime {
         let mut state = self.state();
         let State { times, driven, .. } = *state;
-        let Some(read) = state.read.get(driven).copied() else {
-            return times.before;
-        };
+        if let Some(now) = state.preparing {
+            return now;
+        }
+        let read = state.read[driven];
         let has_read = std::mem::replace(&mut state.has_read, true);
         let may_move = match state.moves {
             ClockMoves::Never => false,
@@ -154,10 +176,17 @@ impl Scheduler {
         self.state().read[actor]
     }
 
+    /// Lets all statements through, at this time, until the run starts.
+    pub fn prepare(&self, now: OffsetDateTime) {
+        self.state().preparing = Some(now);
+    }
+
     /// Starts a run and sets the clock back.
     pub fn begin(&self, actors: usize, moves: ClockMoves) {
         let mut state = self.state();
-        state.is_connecting = false;
+        state.preparing = None;
+        state.sent = None;
+        state.wakers = vec![None; actors];
         state.moves = moves;
         state.has_moved = false;
         state.read = vec![state.times.before; actors];
@@ -190,10 +219,16 @@ impl Scheduler {
         state.has_read = false;
         state.may_send = may_send;
         state.is_waiting = false;
+        if let Some(waker) = state.wakers[actor].take() {
+            waker.wake();
+        }
     }
 
-    pub fn is_waiting(&self) -> bool {
-        self.state().is_waiting
+    /// Returns whether the driven actor waits for its next turn. Otherwise wakes the explorer when it does.
+    pub fn is_waiting(&self, explorer: &Waker) -> bool {
+        let mut state = self.state();
+        state.explorer = Some(explorer.clone());
+        state.is_waiting
     }
 
     pub fn take_sent(&self) -> Option<StatementKind> {
