@@ -58,6 +58,13 @@ fn describe_database_error(error: &dyn DatabaseError) -> String {
         None if is_sqlstate(&code) => format!("SQLSTATE {code}"),
         None => format!("code {code}"),
     };
+    if is_pooled(error) {
+        return format!(
+            "{} ({code}); a pooler gives each transaction another connection and loses prepared statements: use its \
+             session mode, or one that keeps them, such as PgBouncer from 1.21 with `max_prepared_statements`",
+            error.message()
+        );
+    }
     if quotes_no_value(error, number) {
         return format!("{} ({code})", error.message());
     }
@@ -81,6 +88,12 @@ fn quotes_no_value(error: &dyn DatabaseError, number: Option<u16>) -> bool {
     names_column
         || number.is_some_and(|number| NUMBERS_WITHOUT_VALUES.contains(&number))
         || WITHOUT_VALUES.iter().any(|start| code.starts_with(start))
+}
+
+/// Returns whether PostgreSQL does not know a prepared statement of this connection, or has one of another:
+/// `invalid_sql_statement_name` or `duplicate_prepared_statement`.
+pub(crate) fn is_pooled(error: &dyn DatabaseError) -> bool {
+    matches!(error.code().as_deref(), Some("26000" | "42P05"))
 }
 
 /// Returns whether a function or a trigger of the database has raised the error, with a message of its

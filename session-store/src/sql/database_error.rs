@@ -7,6 +7,9 @@ use crate::database_message::{mysql_number, sqlx_error};
 use crate::error::Error;
 use crate::telemetry::{Operation, Target};
 
+/// PostgreSQL's `admin_shutdown`.
+const ADMIN_SHUTDOWN: &str = "57P01";
+
 /// A transient error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transient {
@@ -16,6 +19,15 @@ pub(super) enum Transient {
     Unreachable,
     /// The connection was lost, perhaps after the statement was executed.
     Lost,
+    /// A node of a cluster that has lost the others or is joining them has refused the statement. Another node,
+    /// to which another connection may lead, takes it.
+    NotReady,
+    /// PostgreSQL writes nothing: the server is a standby, or the transaction is read-only.
+    ReadOnly,
+    /// The server has waited in vain for a lock, or a node of a cluster for the others.
+    LockWait,
+    /// The server does not know a variable.
+    UnknownVariable,
     /// PostgreSQL has refused the plan that it prepared before a column changed its type.
     StalePlan,
 }
@@ -47,7 +59,9 @@ impl Transient {
             // serialization_failure, deadlock_detected
             "40001" | "40P01" => Some(Self::Contention),
             // admin_shutdown, crash_shutdown, cannot_connect_now
-            "57P01" | "57P02" | "57P03" => Some(Self::Lost),
+            ADMIN_SHUTDOWN | "57P02" | "57P03" => Some(Self::Lost),
+            // read_only_sql_transaction
+            "25006" => Some(Self::ReadOnly),
             // feature_not_supported: "cached plan must not change result type". Other errors with this
             // code return when the statement is prepared anew.
             "0A000" => Some(Self::StalePlan),
@@ -61,14 +75,27 @@ impl Transient {
     fn mysql(code: &str, number: Option<u16>) -> Option<Self> {
         const RECORD_HAS_CHANGED: u16 = 1020;
         const TOO_MANY_CONNECTIONS: u16 = 1040;
+        const UNKNOWN_COMMAND: u16 = 1047;
+        const ERROR_DURING_COMMIT: u16 = 1180;
+        const UNKNOWN_SYSTEM_VARIABLE: u16 = 1193;
+        const LOCK_WAIT_TIMEOUT: u16 = 1205;
         const QUERY_INTERRUPTED: u16 = 1317;
         const CONNECTION_KILLED: u16 = 1927;
         match (code, number) {
             // A deadlock.
             ("40001", _) | (_, Some(RECORD_HAS_CHANGED)) => Some(Self::Contention),
-            (_, Some(TOO_MANY_CONNECTIONS | QUERY_INTERRUPTED | CONNECTION_KILLED)) => {
-                Some(Self::Lost)
-            }
+            // "WSREP has not yet prepared node for application use".
+            (_, Some(UNKNOWN_COMMAND)) => Some(Self::NotReady),
+            (_, Some(UNKNOWN_SYSTEM_VARIABLE)) => Some(Self::UnknownVariable),
+            (_, Some(LOCK_WAIT_TIMEOUT)) => Some(Self::LockWait),
+            // A node that loses the others during a commit does not know its outcome.
+            (
+                _,
+                Some(
+                    TOO_MANY_CONNECTIONS | ERROR_DURING_COMMIT | QUERY_INTERRUPTED
+                    | CONNECTION_KILLED,
+                ),
+            ) => Some(Self::Lost),
             _ if code.starts_with("08") => Some(Self::Lost),
             _ => None,
         }
@@ -81,6 +108,14 @@ impl Transient {
         let code: u32 = code.parse().ok()?;
         matches!(code & 0xff, BUSY | LOCKED).then_some(Self::Contention)
     }
+}
+
+/// Returns whether PostgreSQL has ended the connection on request.
+pub(super) fn is_shutdown(error: &DbErr) -> bool {
+    let Some(SqlxError::Database(error)) = sqlx_error(error) else {
+        return false;
+    };
+    error.code().is_some_and(|code| code == ADMIN_SHUTDOWN)
 }
 
 pub(super) fn into_error(source: DbErr, operation: Operation, target: Target) -> Error {
@@ -107,7 +142,15 @@ pub(super) fn into_error(source: DbErr, operation: Operation, target: Target) ->
 fn is_unreachable(error: &DbErr, backend: DbBackend) -> bool {
     let transient = Transient::of(error, backend);
     matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_))
-        || matches!(transient, Some(Transient::Lost | Transient::Unreachable))
+        || matches!(
+            transient,
+            Some(
+                Transient::Lost
+                    | Transient::NotReady
+                    | Transient::ReadOnly
+                    | Transient::Unreachable
+            )
+        )
 }
 
 /// Returns whether the error says that this table does not exist. A statement can also name other tables,
@@ -168,11 +211,14 @@ mod tests {
 
     #[test]
     fn transient_errors_are_told_from_permanent_ones() {
-        use Transient::{Contention, Lost, StalePlan};
+        use Transient::{
+            Contention, LockWait, Lost, NotReady, ReadOnly, StalePlan, UnknownVariable,
+        };
         for (code, expected) in [
             ("40P01", Some(Contention)),
             ("57P01", Some(Lost)),
             ("08006", Some(Lost)),
+            ("25006", Some(ReadOnly)),
             ("0A000", Some(StalePlan)),
             ("23505", None),
             ("42P01", None),
@@ -185,8 +231,11 @@ mod tests {
             // A deadlock, and a record that has changed since it was read.
             (1213, "40001", Some(Contention)),
             (1020, "HY000", Some(Contention)),
-            // The server has waited already, for longer than anyone should.
-            (1205, "HY000", None),
+            (1205, "HY000", Some(LockWait)),
+            // Of a node of a Galera cluster.
+            (1047, "08S01", Some(NotReady)),
+            (1180, "HY000", Some(Lost)),
+            (1193, "HY000", Some(UnknownVariable)),
             (1114, "HY000", None),
             (1317, "70100", Some(Lost)),
             (1927, "70100", Some(Lost)),

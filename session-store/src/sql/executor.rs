@@ -1,10 +1,11 @@
 //! Sending statements to the database of one table.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, QueryResult, Statement,
+    ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, QueryResult,
 };
 
-use super::retry::{PlanVersion, Retry};
+use super::retry::Retry;
+use super::server::{ServerTraits, Text};
 use super::statement::ToStatement;
 use crate::error::{Error, Result};
 use crate::telemetry::{Operation, Target};
@@ -15,7 +16,7 @@ pub(crate) struct Executor {
     db: DatabaseConnection,
     table: &'static str,
     keys: fn() -> Vec<String>,
-    plans: PlanVersion,
+    server: ServerTraits,
 }
 
 impl Executor {
@@ -29,7 +30,7 @@ impl Executor {
             db,
             table,
             keys,
-            plans: PlanVersion::default(),
+            server: ServerTraits::default(),
         }
     }
 
@@ -61,7 +62,7 @@ impl Executor {
     }
 
     pub(crate) fn retry(&self) -> Retry {
-        Retry::new(self.target(), self.plans.clone())
+        Retry::new(self.target(), self.server.clone(), self.db.clone())
     }
 
     /// Returns the number of rows written.
@@ -83,7 +84,7 @@ impl Executor {
         statement: &impl ToStatement,
     ) -> Result<u64> {
         let (db, backend) = (self.connection()?, self.backend());
-        let send = |plan| db.execute_raw(with_plan(statement.to_statement(backend), plan));
+        let send = |text: Text| db.execute_raw(text.of(statement.to_statement(backend)));
         let result = retry.run(operation, send).await?;
         Ok(result.rows_affected())
     }
@@ -94,7 +95,7 @@ impl Executor {
         statement: &impl ToStatement,
     ) -> Result<Option<QueryResult>> {
         let (db, backend) = (self.connection()?, self.backend());
-        let send = |plan| db.query_one_raw(with_plan(statement.to_statement(backend), plan));
+        let send = |text: Text| db.query_one_raw(text.of(statement.to_statement(backend)));
         self.retry().run(operation, send).await
     }
 
@@ -104,15 +105,7 @@ impl Executor {
         statement: &impl ToStatement,
     ) -> Result<Vec<QueryResult>> {
         let (db, backend) = (self.connection()?, self.backend());
-        let send = |plan| db.query_all_raw(with_plan(statement.to_statement(backend), plan));
+        let send = |text: Text| db.query_all_raw(text.of(statement.to_statement(backend)));
         self.retry().run(operation, send).await
     }
-}
-
-/// Makes the text of a statement another one for each version of its plan.
-fn with_plan(mut statement: Statement, plan: u32) -> Statement {
-    if plan > 0 {
-        statement.sql = format!("{} /* {plan} */", statement.sql);
-    }
-    statement
 }

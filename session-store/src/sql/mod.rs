@@ -3,6 +3,8 @@
 mod database_error;
 mod executor;
 mod retry;
+mod server;
+mod standby;
 mod statement;
 mod timestamp;
 

@@ -1,81 +1,71 @@
 //! Retrying a statement: how often, for how long, and what the store has to know afterwards.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use sea_orm::DbErr;
+use sea_orm::{DatabaseConnection, DbErr};
 use tracing::Instrument;
 
 use super::database_error::{Transient, into_error};
+use super::server::{ServerTraits, Text};
+use super::standby::close_standbys;
 use crate::database_message::describe;
 use crate::error::Result;
 use crate::telemetry::{Operation, RowCount, StatementSpan, Target};
 
-/// How long a statement is sent again, from the first attempt on: a database that restarts is usually
-/// back by then. This limits time, not only attempts, because a driver may itself wait in each.
+/// How long a statement is sent again, from its first error on: a database that restarts is usually back by
+/// then. This limits time, not only attempts, because a driver may itself wait in each.
 const PATIENCE: Duration = Duration::from_millis(2500);
 
-/// The pause before the first retry. Each following one is twice as long.
+/// The pause before the first retry. Each following one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
-
-/// The pauses of eight retries add up to 1.3 to 2.55 s.
-const RETRIES: u32 = 8;
+const LONGEST_PAUSE: Duration = Duration::from_millis(320);
 
 /// How often a lost connection is followed by another attempt at once. The other connections of the
 /// pool were lost with it, and each attempt takes one away. So this is as many as a pool may have.
 const RETRIES_AT_ONCE: u32 = 256;
 
-/// Counts how often the plans of a store's statements became stale.
-///
-/// A driver keeps the plan of a statement under its text, on each connection, and SeaORM has no way to
-/// drop it. So the count is part of the text, and every connection prepares the statement again.
-#[derive(Clone, Debug, Default)]
-pub(super) struct PlanVersion(Arc<AtomicU32>);
-
-impl PlanVersion {
-    fn get(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn raise_to(&self, version: u32) {
-        self.0.fetch_max(version, Ordering::Relaxed);
-    }
-}
+/// A Galera node that has lost the others answers a statement that waits for them with the error of a lock that
+/// was waited for in vain. It does so within its `repl.causal_read_timeout`, by default this long. InnoDB itself
+/// waits longer by default, and then nobody should wait once more.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// The attempts at one statement.
 #[derive(Debug)]
 pub(crate) struct Retry {
     target: Target,
-    plans: PlanVersion,
-    plan: u32,
+    server: ServerTraits,
+    db: DatabaseConnection,
+    text: Text,
     has_renewed_plan: bool,
-    started: Instant,
+    first_error: Option<Instant>,
+    has_met_standby: bool,
     retries: u32,
     retries_at_once: u32,
     may_have_run: bool,
 }
 
 impl Retry {
-    pub(super) fn new(target: Target, plans: PlanVersion) -> Self {
+    pub(super) fn new(target: Target, server: ServerTraits, db: DatabaseConnection) -> Self {
         Self {
             target,
-            plan: plans.get(),
-            plans,
+            db,
+            text: server.text(target.backend),
+            server,
             has_renewed_plan: false,
-            started: Instant::now(),
+            first_error: None,
+            has_met_standby: false,
             retries: 0,
             retries_at_once: 0,
             may_have_run: false,
         }
     }
 
-    /// Sends a statement until it succeeds, fails for good, or has failed for too long. `send` gets the
-    /// version of the plan that it has to use.
-    pub(crate) async fn run<T: RowCount, F>(
+    /// Sends a statement until it succeeds, fails for good, or has failed for too long. `send` gets what
+    /// it has to add to the text.
+    pub(super) async fn run<T: RowCount, F>(
         &mut self,
         operation: Operation,
-        send: impl Fn(u32) -> F,
+        send: impl Fn(Text) -> F,
     ) -> Result<T>
     where
         F: Future<Output = std::result::Result<T, DbErr>>,
@@ -84,17 +74,21 @@ impl Retry {
         let span = statement.span();
         let attempts = async {
             loop {
-                let error = match send(self.plan).await {
+                let start = Instant::now();
+                let error = match send(self.text).await {
                     Ok(outcome) => {
                         // Only now, because another error may have the code of a stale plan.
-                        self.plans.raise_to(self.plan);
+                        self.server.learn(self.text);
                         return Ok(outcome);
                     }
                     Err(error) => error,
                 };
-                let Some(pause) = self.pause_after(&error) else {
+                let Some(pause) = self.pause_after(&error, start.elapsed()) else {
                     return Err(error);
                 };
+                if self.is_read_only(&error).await {
+                    return Err(error);
+                }
                 statement.record_retry();
                 tokio::time::sleep(pause).await;
             }
@@ -111,39 +105,61 @@ impl Retry {
         self.may_have_run
     }
 
+    /// Returns whether a primary has refused to write. Gives up connections to standbys.
+    async fn is_read_only(&mut self, error: &DbErr) -> bool {
+        if Transient::of(error, self.target.backend) != Some(Transient::ReadOnly) {
+            return false;
+        }
+        let has_closed = close_standbys(&self.db, self.has_met_standby).await;
+        let is_primary = !self.has_met_standby && !has_closed;
+        self.has_met_standby = true;
+        is_primary
+    }
+
     /// Returns how long to wait before the next attempt, if there should be one.
-    fn pause_after(&mut self, error: &DbErr) -> Option<Duration> {
+    fn pause_after(&mut self, error: &DbErr, waited: Duration) -> Option<Duration> {
         let transient = Transient::of(error, self.target.backend)?;
-        // At least one retry: a driver can wait for longer than the patience.
-        let attempt = 1 + self.retries + self.retries_at_once;
-        let is_late = attempt > 1 && self.started.elapsed() >= PATIENCE;
-        if self.retries == RETRIES || is_late {
+        // Not from the first attempt on: a driver can wait for longer than the patience.
+        let first_error = *self.first_error.get_or_insert_with(Instant::now);
+        if first_error.elapsed() >= PATIENCE {
             return None;
         }
-        let pause = self.pause(transient)?;
+        let attempt = 1 + self.retries + self.retries_at_once;
+        let pause = self.pause(transient, waited)?;
         let error = describe(error);
         tracing::debug!(attempt, error, "retrying a statement");
         Some(pause)
     }
 
-    fn pause(&mut self, transient: Transient) -> Option<Duration> {
+    fn pause(&mut self, transient: Transient, waited: Duration) -> Option<Duration> {
         match transient {
             Transient::StalePlan if self.has_renewed_plan => return None,
             Transient::StalePlan => {
                 self.has_renewed_plan = true;
-                self.plan = self.plans.get().max(self.plan) + 1;
+                let plan = self.server.text(self.target.backend).plan;
+                self.text.plan = plan.max(self.text.plan) + 1;
                 return Some(Duration::ZERO);
             }
-            Transient::Lost => {
-                self.may_have_run = true;
+            Transient::UnknownVariable if self.text.is_causal => {
+                self.text.is_causal = false;
+                return Some(Duration::ZERO);
+            }
+            Transient::UnknownVariable => return None,
+            Transient::LockWait if waited >= LOCK_WAIT => return None,
+            Transient::Lost | Transient::NotReady => {
+                self.may_have_run |= transient == Transient::Lost;
                 if self.retries_at_once < RETRIES_AT_ONCE {
                     self.retries_at_once += 1;
                     return Some(Duration::ZERO);
                 }
             }
-            Transient::Contention | Transient::Unreachable => {}
+            Transient::Contention
+            | Transient::LockWait
+            | Transient::ReadOnly
+            | Transient::Unreachable => {}
         }
-        let pause = FIRST_PAUSE * 2_u32.pow(self.retries);
+        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.retries));
+        let pause = pause.min(LONGEST_PAUSE);
         self.retries += 1;
         // Half of it is random, so that statements refused together do not come back together.
         Some(pause.mul_f64(0.5 + fastrand::f64() / 2.0))
@@ -152,21 +168,25 @@ impl Retry {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
-    use sea_orm::{DbBackend, DbErr, RuntimeErr, SqlxError};
+    use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxError};
 
-    use super::{PlanVersion, RETRIES, Retry};
-    use crate::database_message::tests::postgres;
-    use crate::telemetry::Target;
+    use super::{LOCK_WAIT, LONGEST_PAUSE, PATIENCE, Retry, ServerTraits};
+    use crate::database_message::tests::{mysql, postgres};
+    use crate::telemetry::{Operation, Target};
 
-    fn retry(plans: &PlanVersion) -> Retry {
+    fn retry(backend: DbBackend, server: &ServerTraits) -> Retry {
         let target = Target {
-            backend: DbBackend::Postgres,
+            backend,
             table: "session",
             keys: Vec::new,
         };
-        Retry::new(target, plans.clone())
+        Retry::new(target, server.clone(), DatabaseConnection::default())
+    }
+
+    fn pause_after(retry: &mut Retry, error: &DbErr) -> Option<Duration> {
+        retry.pause_after(error, Duration::ZERO)
     }
 
     fn closed() -> RuntimeErr {
@@ -176,9 +196,9 @@ mod tests {
 
     #[test]
     fn a_lost_connection_is_replaced_at_once_and_the_statement_may_have_run() {
-        let mut retry = retry(&PlanVersion::default());
+        let mut retry = retry(DbBackend::Postgres, &ServerTraits::default());
         for _ in 0..100 {
-            let pause = retry.pause_after(&DbErr::Query(closed()));
+            let pause = pause_after(&mut retry, &DbErr::Query(closed()));
             assert_eq!(pause, Some(Duration::ZERO));
         }
         assert!(retry.may_have_run());
@@ -186,25 +206,64 @@ mod tests {
 
     #[test]
     fn a_failure_to_connect_pauses_and_the_statement_has_not_run() {
-        let mut retry = retry(&PlanVersion::default());
-        for _ in 0..RETRIES {
-            let pause = retry.pause_after(&DbErr::Conn(closed()));
-            assert!(pause.is_some_and(|pause| !pause.is_zero()));
+        let mut retry = retry(DbBackend::Postgres, &ServerTraits::default());
+        for _ in 0..100 {
+            let pause = pause_after(&mut retry, &DbErr::Conn(closed()));
+            assert!(pause.is_some_and(|pause| !pause.is_zero() && pause <= LONGEST_PAUSE));
         }
-        assert_eq!(retry.pause_after(&DbErr::Conn(closed())), None);
+        retry.first_error = Instant::now().checked_sub(PATIENCE);
+        assert_eq!(pause_after(&mut retry, &DbErr::Conn(closed())), None);
         assert!(!retry.may_have_run());
     }
 
     #[test]
     fn a_stale_plan_is_renewed_once() {
-        let plans = PlanVersion::default();
+        let server = ServerTraits::default();
         let stale = postgres("0A000", "zwischengespeicherter Plan …").query();
-        let mut retry = retry(&plans);
-        assert_eq!(retry.pause_after(&stale), Some(Duration::ZERO));
-        assert_eq!(retry.plan, 1);
-        assert_eq!(retry.pause_after(&stale), None);
+        let mut retry = retry(DbBackend::Postgres, &server);
+        assert_eq!(pause_after(&mut retry, &stale), Some(Duration::ZERO));
+        assert_eq!(retry.text.plan, 1);
+        assert_eq!(pause_after(&mut retry, &stale), None);
         // Nothing shows that the plan was the cause.
-        assert_eq!(plans.get(), 0);
+        assert_eq!(server.text(DbBackend::Postgres).plan, 0);
+        assert!(!retry.may_have_run());
+    }
+
+    #[tokio::test]
+    async fn a_mariadb_without_galera_is_asked_for_causality_once() {
+        let unknown = || mysql(1193, "HY000", "Unbekannte Systemvariable …").query();
+        let server = ServerTraits::default();
+        let send = |text: super::Text| async move {
+            if text.is_causal {
+                Err(unknown())
+            } else {
+                Ok(0)
+            }
+        };
+        for asks in [true, false] {
+            let mut retry = retry(DbBackend::MySql, &server);
+            assert_eq!(retry.text.is_causal, asks);
+            let rows: Result<u64, _> = retry.run(Operation::LOAD, send).await;
+            assert_eq!(rows.unwrap(), 0);
+        }
+        let mut retry = retry(DbBackend::MySql, &server);
+        assert_eq!(pause_after(&mut retry, &unknown()), None);
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_again_unless_the_server_has_waited_for_long() {
+        let lock_wait = mysql(1205, "HY000", "…").query();
+        let server = ServerTraits::default();
+        let pause_after = |waited| retry(DbBackend::MySql, &server).pause_after(&lock_wait, waited);
+        assert!(pause_after(2 * PATIENCE).is_some());
+        assert_eq!(pause_after(LOCK_WAIT), None);
+    }
+
+    #[test]
+    fn a_node_that_is_not_ready_has_not_run_the_statement() {
+        let not_ready = mysql(1047, "08S01", "…").query();
+        let mut retry = retry(DbBackend::MySql, &ServerTraits::default());
+        assert_eq!(pause_after(&mut retry, &not_ready), Some(Duration::ZERO));
         assert!(!retry.may_have_run());
     }
 }

@@ -7,6 +7,7 @@ use sea_orm::{
 };
 
 use super::SeaOrmStore;
+use crate::database_message::is_pooled;
 use crate::error::{Error, Result};
 use crate::model::{Column, SessionModel};
 use crate::telemetry::Operation;
@@ -48,8 +49,11 @@ impl<M: SessionModel> SeaOrmStore<M> {
         self.read_no_row(&[]).await?;
         let mut missing = Vec::new();
         for column in columns {
-            if self.read_no_row(&[column]).await.is_err() {
-                missing.push(column.as_str().to_owned());
+            match self.read_no_row(&[column]).await {
+                Err(Error::Database { source, .. }) if is_answer(&source) => {
+                    missing.push(column.as_str().to_owned());
+                }
+                result => result?,
             }
         }
         if missing.is_empty() {
@@ -82,5 +86,5 @@ fn is_answer(error: &DbErr) -> bool {
     let DbErr::Query(RuntimeErr::SqlxError(source)) = error else {
         return false;
     };
-    matches!(**source, SqlxError::Database(_))
+    matches!(&**source, SqlxError::Database(error) if !is_pooled(error.as_ref()))
 }

@@ -107,9 +107,10 @@ impl<M: SessionModel> SeaOrmStore<M> {
         pool: &PgPool,
         hearing: &watch::Sender<bool>,
     ) -> Result<Infallible, ListenError> {
-        let connect = Self::connect(pool);
-        let connected = timeout(LONGEST_PAUSE, connect).await;
+        let connected = timeout(LONGEST_PAUSE, Self::connect(pool)).await;
         let mut listener = connected.map_err(|_| ListenError::NoAnswer)??;
+        let delivered = timeout(LONGEST_PAUSE, Self::probe(&mut listener, pool)).await;
+        delivered.map_err(|_| ListenError::NotDelivered)??;
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -159,6 +160,21 @@ impl<M: SessionModel> SeaOrmStore<M> {
         Ok(listener)
     }
 
+    /// Waits for a notification that another connection has sent.
+    async fn probe(listener: &mut PgListener, pool: &PgPool) -> Result<(), ListenError> {
+        let probe = format!("probe {:032x}", fastrand::u128(..));
+        let notify = sqlx::query("SELECT pg_notify($1, $2)");
+        notify.bind(CHANNEL).bind(&probe).execute(pool).await?;
+        while listener
+            .try_recv()
+            .await?
+            .ok_or(ListenError::Lost)?
+            .payload()
+            != probe
+        {}
+        Ok(())
+    }
+
     async fn has_trigger(listener: &mut PgListener) -> Result<bool, sqlx::Error> {
         let [table, body, trigger] = Self::is_complete_values();
         sqlx::query_scalar(IS_COMPLETE)
@@ -178,6 +194,10 @@ enum ListenError {
     Lost,
     #[error("the connection does not answer")]
     NoAnswer,
+    #[error(
+        "no notification arrives; LISTEN needs a direct connection, or a pooler in session mode"
+    )]
+    NotDelivered,
     #[error("the table `{0}` has no trigger that notifies; create it with `notify_trigger()`")]
     NoTrigger(&'static str),
 }

@@ -2,8 +2,8 @@
 
 use sea_orm::sea_query::{Expr, IntoIden};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable, PaginatorTrait, QueryFilter,
-    QuerySelect, QueryTrait, Select,
+    ColumnTrait, Condition, EntityTrait, IdenStatic, Iterable, QueryFilter, QuerySelect,
+    QueryTrait, Select,
 };
 use time::OffsetDateTime;
 use tower_sessions::session::Id;
@@ -129,9 +129,15 @@ impl<M: SessionModel> SeaOrmStore<M> {
     /// Returns [`Error::Disconnected`], [`Error::MissingTable`], [`Error::Unreachable`] or
     /// [`Error::Database`].
     pub async fn count(&self) -> Result<u64> {
-        let (db, sessions) = (self.executor.connection()?, self.active());
-        let count = |_| sessions.clone().count(db);
-        self.executor.retry().run(Operation::COUNT, count).await
+        let count = M::columns().sid.count();
+        let count = self.active().select_only().expr(count).into_query();
+        let row = self.executor.query_one(Operation::COUNT, &count).await?;
+        let count = row.map(|row| row.try_get_by_index::<i64>(0)).transpose();
+        let count = count.map_err(|source| Error::Database {
+            operation: Operation::COUNT.description,
+            source,
+        })?;
+        Ok(count.unwrap_or(0).unsigned_abs())
     }
 
     /// Selects the store's timestamps such that the driver can decode any of them.

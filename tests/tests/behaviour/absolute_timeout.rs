@@ -1,16 +1,13 @@
 //! The absolute timeout: no session is active for longer, however often it is used.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
 use serde_json::json;
 use session_store::Id;
 use session_store::{CreatedAt, SeaOrmStore, SessionModel};
 use tests::{
-    Clock, new_session, on_every_database, on_every_database_and_kind, record, row_expiry, store,
-    without_timeouts,
+    Clock, count_statements, new_session, on_every_database, on_every_database_and_kind, record,
+    row_expiry, store, without_timeouts,
 };
 use time::Duration;
 use tower_sessions_core::SessionStore;
@@ -221,13 +218,11 @@ async fn databases_accept_an_absolute_timeout_of_any_length<M: CreatedAt>(db: Da
 }
 
 async fn loads_stop_writing_once_the_expiry_is_at_the_absolute_timeout(mut db: DatabaseConnection) {
-    let writes = Arc::new(AtomicU32::new(0));
-    let count = Arc::clone(&writes);
-    db.set_metric_callback(move |info| {
-        if info.statement.sql.starts_with("UPDATE") {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    });
+    let statements = count_statements(&mut db);
+    let writes = || {
+        let statements = statements.lock().unwrap();
+        statements.iter().filter(|word| *word == "UPDATE").count()
+    };
     let (store, clock, session) =
         store_with_absolute_timeout::<tests::kinds::json_and_offset::Model>(db).await;
     let expiry = clock.now() + ABSOLUTE_TIMEOUT;
@@ -236,5 +231,5 @@ async fn loads_stop_writing_once_the_expiry_is_at_the_absolute_timeout(mut db: D
         clock.advance(Duration::minutes(5));
     }
     // At 10, 20, … 110 minutes, and for the last time at 120.
-    assert_eq!(writes.load(Ordering::Relaxed), 12);
+    assert_eq!(writes(), 12);
 }

@@ -10,14 +10,13 @@ use serde_json::json;
 use session_store::{Id, SeaOrmStore};
 use tests::database::{execute, take_connections};
 use tests::{
-    Clock, Visitor, entity, layer, new_session, on_every_database, row_count, session_routes,
+    Clock, Visitor, count_statements, entity, layer, new_session, on_every_database, row_count,
+    session_routes,
 };
 use time::Duration;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep};
 use tower_sessions_core::SessionStore;
-
-use crate::ended_sessions::count_statements;
 
 on_every_database!(
     a_page_of_twenty_requests_costs_one_query,

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use session_store::Event;
 use session_store::{Data, SessionModel};
 use tests::database::{execute, take_connections};
-use tests::{Visitor, layer, on_database, on_every_database, row_count};
+use tests::{Visitor, count_statements, layer, on_database, on_every_database, row_count};
 use tower_sessions::Session;
 
-use super::ended_sessions::{Site, count_statements, drop_after, site, versioned};
+use super::ended_sessions::{Site, drop_after, site, versioned};
 
 mod with_a_version {
     use super::versioned::Model;

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Poll;
 
 use axum::http::StatusCode;
@@ -12,7 +12,8 @@ use session_store::Id;
 use session_store::{Data, SeaOrmStore, SessionModel};
 use tests::database::execute;
 use tests::{
-    Answer, entity, layer, new_session, on_database, on_every_database, row_count, send, store,
+    Answer, count_statements, entity, layer, new_session, on_database, on_every_database,
+    row_count, send, store,
 };
 use tower_sessions::Session;
 use tower_sessions_core::SessionStore;
@@ -318,17 +319,6 @@ async fn a_request_leaves_nothing_behind<M: SessionModel>(db: DatabaseConnection
     // Each store of a request owns the clock.
     drop(site);
     assert_eq!(Arc::strong_count(&owned), 1);
-}
-
-/// Counts the statements of a pool.
-pub(super) fn count_statements(db: &mut DatabaseConnection) -> Arc<Mutex<Vec<String>>> {
-    let statements = Arc::new(Mutex::new(Vec::new()));
-    let sent = Arc::clone(&statements);
-    db.set_metric_callback(move |info| {
-        let word = info.statement.sql.split(' ').next().unwrap();
-        sent.lock().unwrap().push(word.to_owned());
-    });
-    statements
 }
 
 async fn a_row_that_the_database_keeps_is_reported_at_once(mut db: DatabaseConnection) {

@@ -12,13 +12,10 @@ use serde_json::json;
 use session_store::{Id, ListenTask, SeaOrmStore, SessionModel};
 use tests::database::{database_url, execute};
 use tests::{
-    Clock, ConnectionKiller, Visitor, entity, layer, new_session, on_database, on_every_database,
-    record, session_routes,
+    Clock, ConnectionKiller, Proxy, Visitor, entity, layer, new_session, on_database,
+    on_every_database, record, session_routes,
 };
 use time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tower_sessions_core::SessionStore;
@@ -245,10 +242,12 @@ async fn heard(listener: &mut PgListener, db: &DatabaseConnection) -> Vec<String
     let mut heard = Vec::new();
     loop {
         let notification = listener.recv().await.unwrap();
-        if notification.payload() == "end" {
-            return heard;
+        match notification.payload() {
+            "end" => return heard,
+            // A store asks whether notifications arrive.
+            payload if payload.starts_with("probe ") => {}
+            payload => heard.push(payload.to_owned()),
         }
-        heard.push(notification.payload().to_owned());
     }
 }
 
@@ -330,7 +329,7 @@ async fn what_ended_while_nothing_was_heard_ends_its_watch(db: DatabaseConnectio
 
 async fn a_connection_that_no_longer_answers_is_given_up(db: DatabaseConnection) {
     let (_, other, clock) = two_stores::<session::Model>(&db).await;
-    let proxy = Proxy::start(&db, |_, _| false).await;
+    let proxy = Proxy::start(&database_url(&db).await, |_, _| false).await;
     let store = SeaOrmStore::<session::Model>::new(proxy.connect(2).await)
         .with_clock(clock.reader())
         .with_watch_interval(NEVER);
@@ -351,7 +350,8 @@ async fn a_connection_that_no_longer_answers_is_given_up(db: DatabaseConnection)
 async fn a_listen_that_gets_no_answer_is_given_up(db: DatabaseConnection) {
     let _ = two_stores::<session::Model>(&db).await;
     // The first LISTEN stays unanswered.
-    let proxy = Proxy::start(&db, |connection, bytes| {
+    let url = database_url(&db).await;
+    let proxy = Proxy::start(&url, |connection, bytes| {
         connection == 1 && bytes.windows(6).any(|text| text == b"LISTEN")
     });
     let proxy = proxy.await;
@@ -363,7 +363,7 @@ async fn a_listen_that_gets_no_answer_is_given_up(db: DatabaseConnection) {
 
 async fn an_answer_from_before_a_session_ends_no_later_watch(db: DatabaseConnection) {
     let (_, other, clock) = two_stores::<session::Model>(&db).await;
-    let proxy = Proxy::start(&db, |_, _| false).await;
+    let proxy = Proxy::start(&database_url(&db).await, |_, _| false).await;
     let store = SeaOrmStore::<session::Model>::new(proxy.connect(1).await)
         .with_clock(clock.reader())
         .with_watch_interval(NEVER);
@@ -382,78 +382,6 @@ async fn an_answer_from_before_a_session_ends_no_later_watch(db: DatabaseConnect
     other.delete_all().await.unwrap();
     store.delete_all().await.unwrap();
     drop(before);
-}
-
-/// Passes everything on between a pool and the server, while it is open.
-struct Proxy {
-    url: String,
-    is_open: tokio::sync::watch::Sender<bool>,
-}
-
-impl Proxy {
-    /// `holds` says for each connection, by its number from 0, which bytes stay here for ever.
-    async fn start(db: &DatabaseConnection, holds: fn(usize, &[u8]) -> bool) -> Self {
-        let url = database_url(db).await;
-        let (user, address) = url.rsplit_once('@').unwrap();
-        let (server, database) = address.split_once('/').unwrap();
-        let server = server.to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let url = format!("{user}@127.0.0.1:{port}/{database}");
-        let (is_open, gate) = tokio::sync::watch::channel(true);
-        tokio::spawn(async move {
-            for connection in 0.. {
-                let (client, _) = listener.accept().await.unwrap();
-                let server = TcpStream::connect(&server).await.unwrap();
-                let ((from_client, to_client), (from_server, to_server)) =
-                    (client.into_split(), server.into_split());
-                tokio::spawn(pass(
-                    from_client,
-                    to_server,
-                    gate.clone(),
-                    connection,
-                    holds,
-                ));
-                tokio::spawn(pass(
-                    from_server,
-                    to_client,
-                    gate.clone(),
-                    connection,
-                    |_, _| false,
-                ));
-            }
-        });
-        Self { url, is_open }
-    }
-
-    async fn connect(&self, connections: u32) -> DatabaseConnection {
-        let mut options = ConnectOptions::new(&self.url);
-        options
-            .max_connections(connections)
-            .acquire_timeout(StdDuration::from_secs(1));
-        Database::connect(options).await.unwrap()
-    }
-}
-
-async fn pass(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    mut gate: tokio::sync::watch::Receiver<bool>,
-    connection: usize,
-    holds: fn(usize, &[u8]) -> bool,
-) {
-    let mut bytes = [0; 4096];
-    while let Ok(read @ 1..) = from.read(&mut bytes).await {
-        if holds(connection, &bytes[..read]) {
-            std::future::pending::<()>().await;
-        }
-        if gate.wait_for(|is_open| *is_open).await.is_err() {
-            return;
-        }
-        if to.write_all(&bytes[..read]).await.is_err() {
-            return;
-        }
-    }
 }
 
 async fn a_table_without_the_trigger_is_not_heard(db: DatabaseConnection) {

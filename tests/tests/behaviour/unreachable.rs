@@ -66,7 +66,7 @@ async fn a_host_that_does_not_answer_is_an_error_after_five_seconds() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_accepts_and_closes_gets_nine_connections_with_pauses() {
+async fn a_proxy_that_accepts_and_closes_gets_a_few_connections_with_pauses() {
     let tries = ["postgres", "mysql"].map(|scheme| {
         tokio::spawn(async move {
             let (port, accepted) = listen(drop).await;
@@ -78,9 +78,8 @@ async fn a_proxy_that_accepts_and_closes_gets_nine_connections_with_pauses() {
     for tried in tries {
         let (error, accepted, waited) = tried.await.unwrap();
         assert!(matches!(error, Error::Unreachable { .. }), "{error}");
-        assert_eq!(accepted, 9, "{error}");
-        // Eight pauses from 10 ms on, each twice as long as the last, and half of each random.
-        let pauses = StdDuration::from_millis(10 * 255);
-        assert!(waited >= pauses / 2, "{waited:?}");
+        // Five pauses from 10 ms on, each twice as long as the last, then pauses of 320 ms, and half of each random.
+        assert!((10..=22).contains(&accepted), "{accepted}");
+        assert!(waited >= StdDuration::from_millis(2500), "{waited:?}");
     }
 }

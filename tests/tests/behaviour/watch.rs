@@ -9,14 +9,12 @@ use session_store::{Id, SeaOrmStore, SessionModel};
 use tests::database::{execute, take_connections};
 use tests::kinds::json_and_offset::{self, Model};
 use tests::{
-    Clock, Visitor, entity, layer, new_session, on_database, on_every_database, session_routes,
-    store, without_timeouts,
+    Clock, Visitor, count_statements, entity, layer, new_session, on_database, on_every_database,
+    session_routes, store, without_timeouts,
 };
 use time::Duration;
 use tokio::time::{sleep, timeout};
 use tower_sessions_core::SessionStore;
-
-use crate::ended_sessions::count_statements;
 
 on_every_database!(
     what_this_process_ends_ends_a_watch_at_once,

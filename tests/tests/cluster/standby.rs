@@ -1,0 +1,150 @@
+//! A PostgreSQL server with a standby that takes over.
+
+use std::time::Duration;
+
+use session_store::Id;
+use tests::Proxy;
+use tokio::time::{Instant, sleep};
+use tower_sessions_core::SessionStore;
+
+use super::load::{during, session};
+use super::servers::{Cluster, Store, execute};
+
+/// Replication is synchronous unless a test says otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_takes_over_has_what_was_acknowledged_and_fails_nothing() {
+    let Some(cluster) = Cluster::enter().await else {
+        return;
+    };
+    let store = cluster.new_store("postgres-proxy").await;
+    let figures = during("PostgreSQL, a standby takes over", &store, async {
+        sleep(Duration::from_secs(2)).await;
+        cluster.run("postgres 1 kill").await;
+        cluster.run("postgres 2 promote").await;
+        sleep(Duration::from_secs(3)).await;
+    });
+    figures.await.assert_perfect();
+    swap_back(&cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_synchronous_standby_names_a_failover_loses_what_was_acknowledged() {
+    let Some(cluster) = Cluster::enter().await else {
+        return;
+    };
+    let store = cluster.new_store("postgres-proxy").await;
+    let [mut old, new] = [(); 2].map(|()| session(0));
+    store.create(&mut old).await.unwrap();
+    execute(store.db(), "ALTER SYSTEM RESET synchronous_standby_names").await;
+    execute(store.db(), "SELECT pg_reload_conf()").await;
+    // It is as far behind as a slow network would have it.
+    let standby = cluster.store("postgres 2").await;
+    execute(standby.db(), "ALTER SYSTEM SET primary_conninfo = ''").await;
+    execute(standby.db(), "SELECT pg_reload_conf()").await;
+    sleep(Duration::from_millis(500)).await;
+    let mut acknowledged = new;
+    store.create(&mut acknowledged).await.unwrap();
+    store.delete(&old.id).await.unwrap();
+    cluster.run("postgres 1 kill").await;
+    cluster.run("postgres 2 promote").await;
+    let lost = found(&store, &acknowledged.id).await.is_none();
+    let back = found(&store, &old.id).await.is_some();
+    swap_back(&cluster).await;
+    assert_eq!([lost, back], [true, true]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_to_a_standby_is_given_up() {
+    let Some(cluster) = Cluster::enter().await else {
+        return;
+    };
+    drop(cluster.new_store("postgres 1").await);
+    let [primary, standby] = [
+        cluster.url("postgres 1").await,
+        cluster.url("postgres 2").await,
+    ];
+    // An address that leads to the old server for a while.
+    let proxy = Proxy::start(&standby, |_, _| false).await;
+    let db = proxy.connect(4).await;
+    drop(tests::database::take_connections(&db).await);
+    let store = Store::new(db);
+    proxy.lead_to(&primary);
+    let mut session = session(0);
+    store.create(&mut session).await.unwrap();
+    // No connection is left that would serve it.
+    let standby = cluster.store("postgres 2").await;
+    execute(standby.db(), "SELECT pg_wal_replay_pause()").await;
+    store.delete(&session.id).await.unwrap();
+    for _ in 0..8 {
+        assert_eq!(store.load(&session.id).await.unwrap(), None);
+    }
+    assert!(standby.load(&session.id).await.unwrap().is_some());
+    execute(standby.db(), "SELECT pg_wal_replay_resume()").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_read_only_fails_at_once_and_keeps_its_connections() {
+    let Some(cluster) = Cluster::enter().await else {
+        return;
+    };
+    let store = cluster.new_store("postgres 1").await;
+    let mut session = session(0);
+    store.create(&mut session).await.unwrap();
+    let url = cluster.url("postgres 1").await;
+    let url = format!("{url}?options=-c%20default_transaction_read_only%3Don");
+    let store = Store::new(super::servers::connect(&url).await);
+    let start = Instant::now();
+    let error = store.delete(&session.id).await.unwrap_err();
+    assert!(error.to_string().contains("read-only"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(store.load(&session.id).await.unwrap().is_some());
+}
+
+/// The one setting with which it is safe to read from a replica: a commit waits until the replica shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_remote_apply_a_replica_shows_every_change() {
+    let Some(cluster) = Cluster::enter().await else {
+        return;
+    };
+    let primary = cluster.new_store("postgres 1").await;
+    let replica = cluster.store("postgres 2").await;
+    assert_ne!(differences(&primary, &replica, "on").await, 0);
+    assert_eq!(differences(&primary, &replica, "remote_apply").await, 0);
+}
+
+/// Returns how often the replica does not show what the primary has acknowledged.
+async fn differences(primary: &Store, replica: &Store, synchronous_commit: &str) -> usize {
+    let set = format!("ALTER SYSTEM SET synchronous_commit = {synchronous_commit}");
+    execute(primary.db(), &set).await;
+    execute(primary.db(), "SELECT pg_reload_conf()").await;
+    sleep(Duration::from_millis(200)).await;
+    let mut differences = 0;
+    for _ in 0..300 {
+        let mut session = session(0);
+        primary.create(&mut session).await.unwrap();
+        let found = replica.load(&session.id).await.unwrap();
+        differences += usize::from(found.is_none());
+        primary.delete(&session.id).await.unwrap();
+        let found = replica.load(&session.id).await.unwrap();
+        differences += usize::from(found.is_some());
+    }
+    differences
+}
+
+/// Makes the first server the primary again, and the second its standby.
+async fn swap_back(cluster: &Cluster) {
+    cluster.run("postgres 1 follow").await;
+    cluster.run("postgres 2 kill").await;
+    cluster.run("postgres 1 promote").await;
+    cluster.run("postgres 2 follow").await;
+}
+
+/// Loads until the database answers.
+async fn found(store: &Store, id: &Id) -> Option<tower_sessions_core::session::Record> {
+    for _ in 0..20 {
+        if let Ok(found) = store.load(id).await {
+            return found;
+        }
+    }
+    panic!("the database does not answer");
+}
