@@ -86,7 +86,7 @@ impl Retry {
                 let Some(pause) = self.pause_after(&error, start.elapsed()) else {
                     return Err(error);
                 };
-                if self.is_read_only(&error).await {
+                if self.is_read_only(operation, &error).await {
                     return Err(error);
                 }
                 statement.record_retry();
@@ -105,10 +105,14 @@ impl Retry {
         self.may_have_run
     }
 
-    /// Returns whether a primary has refused to write. Gives up connections to standbys.
-    async fn is_read_only(&mut self, error: &DbErr) -> bool {
+    /// Returns whether the error is final because the database does not write. Gives up connections to standbys.
+    async fn is_read_only(&mut self, operation: Operation, error: &DbErr) -> bool {
         if Transient::of(error, self.target.backend) != Some(Transient::ReadOnly) {
             return false;
+        }
+        // Perhaps the store only reads, from a replica. Its loads must neither wait nor lose their connections.
+        if operation == Operation::TOUCH {
+            return true;
         }
         let has_closed = close_standbys(&self.db, self.has_met_standby).await;
         let is_primary = !self.has_met_standby && !has_closed;

@@ -3,7 +3,7 @@
 use sea_orm::DbBackend;
 
 /// The purpose of a statement.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Operation {
     /// The label of spans and metrics.
     pub(crate) name: &'static str,

@@ -12,7 +12,9 @@ Injects faults into the databases of session-store and tower-sessions-sqlx-store
 usage: faults [--seconds N] [--only SCENARIO[,SCENARIO…]]
 
   --seconds N   how long each load lasts (default: 10)
-  --only …      scenarios to run: kill, restart, sqlite, prune, down (default: all)
+  --only …      scenarios to run: kill, restart, sqlite, prune, down, cluster (default: all)
+
+The scenarios of `cluster` run within tests/with-cluster.
 ";
 
 /// What to run.
@@ -56,7 +58,7 @@ fn only(names: &str) -> Result<Vec<Scenario>> {
         let is_known = scenarios.iter().any(|scenario| scenario.name() == name);
         ensure!(
             is_known,
-            "expected kill, restart, sqlite, prune or down, found {name}"
+            "expected kill, restart, sqlite, prune, down or cluster, found {name}"
         );
     }
     scenarios.retain(|scenario| names.split(',').any(|name| name == scenario.name()));

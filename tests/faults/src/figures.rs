@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The figures of one store in one scenario. Those of several tasks or processes are added up.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Figures {
-    /// Creates, loads, saves and prunes, including those that failed.
+    /// Creates, loads, saves, deletes and prunes, including those that failed.
     pub(crate) operations: u64,
     /// Operations that returned an error.
     pub(crate) failed: u64,
@@ -16,9 +16,11 @@ pub(crate) struct Figures {
     pub(crate) lost: u64,
     /// Sessions that a load found in a state before the last successful save.
     pub(crate) stale: u64,
+    /// Sessions that a load found after a successful delete.
+    pub(crate) back: u64,
     /// How often each error message was returned.
     errors: BTreeMap<String, u64>,
-    /// The microseconds of each create, load and save.
+    /// The microseconds of each create, load, save and delete.
     latencies: Vec<u64>,
 }
 
@@ -45,6 +47,7 @@ impl Figures {
         self.failed += other.failed;
         self.lost += other.lost;
         self.stale += other.stale;
+        self.back += other.back;
         for (message, count) in other.errors {
             *self.errors.entry(message).or_default() += count;
         }

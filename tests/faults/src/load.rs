@@ -19,7 +19,7 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(20);
 /// How long a task waits between two prunes, so that sessions can expire.
 const PAUSE_AFTER_PRUNE: Duration = Duration::from_millis(10);
 
-/// After this many rounds, a visitor continues with a new session.
+/// After this many rounds, a visitor continues with a new session. Every other session is deleted then.
 const ROUNDS_PER_SESSION: u64 = 20;
 
 /// How often the final load of a session is tried, with a [`FINAL_LOAD_PAUSE`] after each error, before
@@ -30,7 +30,7 @@ const FINAL_LOAD_PAUSE: Duration = Duration::from_millis(100);
 /// The tasks that use a store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
-    /// Tasks that load their session and save it with its count plus one, in a loop.
+    /// Tasks that load their session and save it with its count plus one, in a loop, and end it.
     pub(crate) visitors: usize,
     /// Whether each round of a visitor also creates a session that is already expired.
     pub(crate) creates_expired: bool,
@@ -42,18 +42,20 @@ pub(crate) struct Load {
 #[derive(Debug)]
 struct Session {
     id: Id,
-    /// The count of the last successful save.
-    saved: u64,
+    /// The count of the last successful save. `None` once the session is deleted.
+    saved: Option<u64>,
     was_missing: bool,
     was_stale: bool,
+    was_back: bool,
 }
 
 impl Session {
     /// Compares the count that a load found with the last successful save.
     fn check(&mut self, found: Option<u64>) {
-        match found {
-            None => self.was_missing = true,
-            Some(count) => self.was_stale |= count < self.saved,
+        match (found, self.saved) {
+            (found, None) => self.was_back |= found.is_some(),
+            (None, Some(_)) => self.was_missing = true,
+            (Some(count), Some(saved)) => self.was_stale |= count < saved,
         }
     }
 }
@@ -108,6 +110,7 @@ impl Load {
             session.check(final_load(subject, session.id).await);
             figures.lost += u64::from(session.was_missing);
             figures.stale += u64::from(session.was_stale);
+            figures.back += u64::from(session.was_back);
         }
         Ok((figures, outcome))
     }
@@ -161,8 +164,10 @@ impl Visitor {
                 None => self.create().await,
             };
             rounds += 1;
-            if rounds % ROUNDS_PER_SESSION == 0 {
-                self.sessions.extend(current.take());
+            if rounds % ROUNDS_PER_SESSION == 0
+                && let Some(session) = current.take()
+            {
+                self.leave(session).await;
             }
             if creates_expired {
                 self.create_expired().await;
@@ -177,9 +182,10 @@ impl Visitor {
         let id = self.time(subject.create(expires_at())).await?;
         Some(Session {
             id,
-            saved: 0,
+            saved: Some(0),
             was_missing: false,
             was_stale: false,
+            was_back: false,
         })
     }
 
@@ -198,9 +204,25 @@ impl Visitor {
             .time(subject.save(session.id, count, expires_at()))
             .await
         {
-            session.saved = count;
+            session.saved = Some(count);
         }
         Some(session)
+    }
+
+    /// Keeps a session for the final load. Deletes every other one, and loads it once more.
+    async fn leave(&mut self, mut session: Session) {
+        if self.sessions.len() % 2 == 1 {
+            let subject = Arc::clone(&self.subject);
+            if self.time(subject.delete(session.id)).await.is_none() {
+                // It may have been deleted or not.
+                return;
+            }
+            session.saved = None;
+            if let Some(found) = self.time(subject.load(session.id)).await {
+                session.check(found);
+            }
+        }
+        self.sessions.push(session);
     }
 
     async fn create_expired(&mut self) {
@@ -248,6 +270,7 @@ mod tests {
         ReturnsError,
         IgnoresSave,
         DeletesSession,
+        IgnoresDelete,
     }
 
     struct InMemory {
@@ -282,6 +305,14 @@ mod tests {
             Ok(())
         }
 
+        async fn delete(&self, id: Id) -> Result<()> {
+            let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            if !matches!(self.defect, Defect::IgnoresDelete) {
+                sessions.remove(&id);
+            }
+            Ok(())
+        }
+
         async fn prune(&self) -> Result<()> {
             Ok(())
         }
@@ -305,13 +336,14 @@ mod tests {
     #[tokio::test]
     async fn each_defect_is_counted_as_what_it_is() {
         let figures_of = |figures: &Figures| {
-            [figures.failed, figures.lost, figures.stale].map(|count| count > 0)
+            [figures.failed, figures.lost, figures.stale, figures.back].map(|count| count > 0)
         };
         for (defect, counted) in [
-            (Defect::None, [false, false, false]),
-            (Defect::ReturnsError, [true, false, false]),
-            (Defect::IgnoresSave, [false, false, true]),
-            (Defect::DeletesSession, [false, true, false]),
+            (Defect::None, [false, false, false, false]),
+            (Defect::ReturnsError, [true, false, false, false]),
+            (Defect::IgnoresSave, [false, false, true, false]),
+            (Defect::DeletesSession, [false, true, false, false]),
+            (Defect::IgnoresDelete, [false, false, false, true]),
         ] {
             let figures = figures(defect).await;
             assert!(figures.operations > 100);

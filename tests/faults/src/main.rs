@@ -17,7 +17,7 @@ use anyhow::{Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{Arguments, USAGE};
-use crate::scenario::{Scenario, down, sqlite};
+use crate::scenario::{Scenario, cluster, down, sqlite};
 use crate::servers::{Kind, Server};
 use crate::subject::Store;
 use crate::table::Row;
@@ -43,7 +43,12 @@ async fn work(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-async fn run(time: Duration, scenarios: Vec<Scenario>) -> Result<()> {
+async fn run(time: Duration, mut scenarios: Vec<Scenario>) -> Result<()> {
+    let is_cluster = |scenario: &Scenario| matches!(scenario, Scenario::Cluster(_));
+    if scenarios.iter().any(is_cluster) && !cluster::is_running() {
+        eprintln!("NOT RUN: cluster, which needs tests/with-cluster");
+        scenarios.retain(|scenario| !is_cluster(scenario));
+    }
     let mut servers = Vec::new();
     for kind in [Kind::Postgres, Kind::MariaDb] {
         if scenarios

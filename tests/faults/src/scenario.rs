@@ -1,5 +1,6 @@
 //! The scenarios: a fault, and the database that it is injected into.
 
+pub(crate) mod cluster;
 pub(crate) mod down;
 pub(crate) mod kill;
 pub(crate) mod prune;
@@ -34,10 +35,12 @@ pub(crate) enum Scenario {
     Prune,
     /// The database is down. [`down::run`] measures something else than the others.
     Down(Kind),
+    /// A node of a cluster fails, or none does.
+    Cluster(cluster::Fault),
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Kill(Kind::Postgres),
         Self::Kill(Kind::MariaDb),
         Self::Restart(Kind::Postgres),
@@ -46,6 +49,12 @@ impl Scenario {
         Self::Prune,
         Self::Down(Kind::Postgres),
         Self::Down(Kind::MariaDb),
+        Self::Cluster(cluster::Fault::NodeToNode),
+        Self::Cluster(cluster::Fault::GaleraKill),
+        Self::Cluster(cluster::Fault::GaleraFreeze),
+        Self::Cluster(cluster::Fault::GaleraIsolate),
+        Self::Cluster(cluster::Fault::GaleraRollingRestart),
+        Self::Cluster(cluster::Fault::StandbyTakesOver),
     ];
 
     /// Returns its name in `--only`.
@@ -56,14 +65,15 @@ impl Scenario {
             Self::Sqlite => "sqlite",
             Self::Prune => "prune",
             Self::Down(_) => "down",
+            Self::Cluster(_) => "cluster",
         }
     }
 
-    /// Returns the server that it needs. SQLite has none.
+    /// Returns the server that it needs. SQLite has none, and clusters are there or not.
     pub(crate) fn server(self) -> Option<Kind> {
         match self {
             Self::Kill(kind) | Self::Restart(kind) | Self::Down(kind) => Some(kind),
-            Self::Sqlite => None,
+            Self::Sqlite | Self::Cluster(_) => None,
             Self::Prune => Some(Kind::MariaDb),
         }
     }
@@ -80,6 +90,7 @@ impl Scenario {
             (Self::Restart(_), Some(server)) => restart::run(store, server, time).await,
             (Self::Prune, Some(server)) => prune::run(store, server, time).await,
             (Self::Sqlite, _) => sqlite::run(store, time).await,
+            (Self::Cluster(fault), _) => cluster::run(fault, store, time).await,
             (Self::Down(_), _) => anyhow::bail!("{self} is run with both stores"),
             (_, None) => anyhow::bail!("missing server for {self}"),
         }
@@ -94,9 +105,10 @@ impl Scenario {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.server() {
-            Some(kind) => write!(f, "{}, {kind}", self.name()),
-            None => f.write_str(self.name()),
+        match (self, self.server()) {
+            (Self::Cluster(fault), _) => f.write_str(fault.name()),
+            (_, Some(kind)) => write!(f, "{}, {kind}", self.name()),
+            (_, None) => f.write_str(self.name()),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The interface through which both stores are used.
 
+mod node_to_node;
 mod ours;
 mod sqlx_store;
+
+pub(crate) use node_to_node::NodeToNode;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -38,6 +41,9 @@ pub(crate) trait Subject: Send + Sync {
 
     /// Saves a session with a count.
     async fn save(&self, id: Id, count: u64, expires_at: OffsetDateTime) -> Result<()>;
+
+    /// Deletes a session.
+    async fn delete(&self, id: Id) -> Result<()>;
 
     /// Deletes the rows of expired sessions.
     async fn prune(&self) -> Result<()>;

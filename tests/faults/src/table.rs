@@ -7,13 +7,14 @@ use crate::subject::Store;
 
 const TOP_ERRORS: usize = 3;
 
-const HEADER: [&str; 8] = [
+const HEADER: [&str; 9] = [
     "scenario",
     "store",
     "operations",
     "failed",
     "lost",
     "stale",
+    "back",
     "p99 ms",
     "longest ms",
 ];
@@ -39,6 +40,7 @@ impl Row {
             figures.failed.to_string(),
             figures.lost.to_string(),
             figures.stale.to_string(),
+            figures.back.to_string(),
             millis(99),
             millis(100),
         ]

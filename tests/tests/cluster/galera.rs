@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::Database;
+use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use session_store::{Id, SeaOrmStore, connect_options};
 use tests::entity;
 use tokio::time::{Instant, sleep};
@@ -69,6 +69,32 @@ async fn a_session_refers_to_a_row_that_another_node_has_just_inserted() {
         other.create(&mut session).await.unwrap();
     }
     execute(stores[0].db(), "DROP TABLE session, user").await;
+}
+
+/// A node that waits for the others in vain returns the same error.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_was_waited_for_in_vain_is_waited_for_again() {
+    let Some(cluster) = Cluster::enter().await else {
+        return;
+    };
+    let store = cluster.new_store("galera 1").await;
+    let mut session = session(0);
+    store.create(&mut session).await.unwrap();
+    let set_timeout = async |seconds| {
+        let set = format!("SET GLOBAL innodb_lock_wait_timeout = {seconds}");
+        execute(store.db(), &set).await;
+    };
+    set_timeout(1).await;
+    let saving = cluster.store("galera 1").await;
+    set_timeout(50).await;
+    let lock = store.db().begin().await.unwrap();
+    lock.execute_unprepared("SELECT * FROM session FOR UPDATE")
+        .await
+        .unwrap();
+    let saved = tokio::spawn(async move { saving.save(&session).await });
+    sleep(Duration::from_millis(1500)).await;
+    lock.rollback().await.unwrap();
+    saved.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

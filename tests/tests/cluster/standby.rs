@@ -35,13 +35,10 @@ async fn without_synchronous_standby_names_a_failover_loses_what_was_acknowledge
     let store = cluster.new_store("postgres-proxy").await;
     let [mut old, new] = [(); 2].map(|()| session(0));
     store.create(&mut old).await.unwrap();
-    execute(store.db(), "ALTER SYSTEM RESET synchronous_standby_names").await;
-    execute(store.db(), "SELECT pg_reload_conf()").await;
+    set(&store, "synchronous_standby_names = ''").await;
     // It is as far behind as a slow network would have it.
     let standby = cluster.store("postgres 2").await;
-    execute(standby.db(), "ALTER SYSTEM SET primary_conninfo = ''").await;
-    execute(standby.db(), "SELECT pg_reload_conf()").await;
-    sleep(Duration::from_millis(500)).await;
+    set(&standby, "primary_conninfo = ''").await;
     let mut acknowledged = new;
     store.create(&mut acknowledged).await.unwrap();
     store.delete(&old.id).await.unwrap();
@@ -108,27 +105,58 @@ async fn with_remote_apply_a_replica_shows_every_change() {
     };
     let primary = cluster.new_store("postgres 1").await;
     let replica = cluster.store("postgres 2").await;
-    assert_ne!(differences(&primary, &replica, "on").await, 0);
-    assert_eq!(differences(&primary, &replica, "remote_apply").await, 0);
+    set(&primary, "synchronous_commit = on").await;
+    execute(replica.db(), "SELECT pg_wal_replay_pause()").await;
+    assert!(!is_shown(&primary, &replica).await);
+    execute(replica.db(), "SELECT pg_wal_replay_resume()").await;
+    set(&primary, "synchronous_commit = remote_apply").await;
+    for _ in 0..300 {
+        assert!(is_shown(&primary, &replica).await);
+    }
+    set(&primary, "synchronous_commit = on").await;
 }
 
-/// Returns how often the replica does not show what the primary has acknowledged.
-async fn differences(primary: &Store, replica: &Store, synchronous_commit: &str) -> usize {
-    let set = format!("ALTER SYSTEM SET synchronous_commit = {synchronous_commit}");
-    execute(primary.db(), &set).await;
+async fn set(primary: &Store, setting: &str) {
+    execute(primary.db(), &format!("ALTER SYSTEM SET {setting}")).await;
     execute(primary.db(), "SELECT pg_reload_conf()").await;
     sleep(Duration::from_millis(200)).await;
-    let mut differences = 0;
-    for _ in 0..300 {
-        let mut session = session(0);
-        primary.create(&mut session).await.unwrap();
-        let found = replica.load(&session.id).await.unwrap();
-        differences += usize::from(found.is_none());
-        primary.delete(&session.id).await.unwrap();
-        let found = replica.load(&session.id).await.unwrap();
-        differences += usize::from(found.is_some());
+}
+
+/// Returns whether the replica shows at once what the primary has acknowledged.
+async fn is_shown(primary: &Store, replica: &Store) -> bool {
+    let mut session = session(0);
+    primary.create(&mut session).await.unwrap();
+    let is_there = replica.load(&session.id).await.unwrap().is_some();
+    primary.delete(&session.id).await.unwrap();
+    let is_gone = replica.load(&session.id).await.unwrap().is_none();
+    is_there && is_gone
+}
+
+/// Each of its loads would have to touch the session.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_connected_only_to_a_replica_loads_at_once() {
+    let Some(cluster) = Cluster::enter().await else {
+        return;
+    };
+    let primary = cluster.new_store("postgres 1").await;
+    let mut session = session(0);
+    primary.create(&mut session).await.unwrap();
+    let replica = cluster.store("postgres 2").await;
+    let replica = replica
+        .with_idle_timeout(time::Duration::DAY)
+        .with_touch_after(time::Duration::ZERO);
+    wait_until_shown(&replica, &session.id).await;
+    let start = Instant::now();
+    for _ in 0..3 {
+        assert!(replica.load(&session.id).await.unwrap().is_some());
     }
-    differences
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+async fn wait_until_shown(replica: &Store, id: &Id) {
+    while replica.find(id).await.ok().flatten().is_none() {
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Makes the first server the primary again, and the second its standby.

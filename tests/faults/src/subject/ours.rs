@@ -85,6 +85,10 @@ impl Subject for session::Store {
         Ok(SessionStore::save(self, &record(SessionId(id), count, expires_at)).await?)
     }
 
+    async fn delete(&self, id: Id) -> Result<()> {
+        Ok(SessionStore::delete(self, &SessionId(id)).await?)
+    }
+
     async fn prune(&self) -> Result<()> {
         session::Store::prune(self).await?;
         Ok(())

@@ -80,6 +80,10 @@ impl<S: SessionStore + ExpiredDeletion> Subject for SqlxStore<S> {
             .await?)
     }
 
+    async fn delete(&self, id: Id) -> Result<()> {
+        Ok(self.0.delete(&SessionId(id)).await?)
+    }
+
     async fn prune(&self) -> Result<()> {
         Ok(self.0.delete_expired().await?)
     }
