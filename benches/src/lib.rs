@@ -4,6 +4,7 @@ pub mod database;
 pub mod operation;
 pub mod ours;
 pub mod report;
+pub mod rounds;
 pub mod sqlx_store;
 pub mod statement;
 pub mod subject;

@@ -148,20 +148,41 @@ statements!(
     QUESTION_MARKS
 );
 statements!(
+    CausalMySql,
+    sqlx::MySqlPool,
+    get_mysql_connection_pool,
+    CAUSAL
+);
+statements!(
     Postgres,
     sqlx::PgPool,
     get_postgres_connection_pool,
     NUMBERED
 );
 
-const QUESTION_MARKS: Sql = Sql {
-    create: "INSERT INTO session (sid, sess, expire) VALUES (?, ?, ?)",
-    load: "SELECT sess, expire FROM session WHERE sid = ?",
-    save: "UPDATE session SET sess = ?, expire = ? WHERE sid = ?",
-    delete: "DELETE FROM session WHERE sid = ?",
-    touch: "UPDATE session SET expire = ? WHERE sid = ?",
-    clear: "DELETE FROM session",
-};
+macro_rules! question_marks {
+    ($prefix:literal) => {
+        Sql {
+            create: concat!(
+                $prefix,
+                "INSERT INTO session (sid, sess, expire) VALUES (?, ?, ?)"
+            ),
+            load: concat!($prefix, "SELECT sess, expire FROM session WHERE sid = ?"),
+            save: concat!(
+                $prefix,
+                "UPDATE session SET sess = ?, expire = ? WHERE sid = ?"
+            ),
+            delete: concat!($prefix, "DELETE FROM session WHERE sid = ?"),
+            touch: concat!($prefix, "UPDATE session SET expire = ? WHERE sid = ?"),
+            clear: concat!($prefix, "DELETE FROM session"),
+        }
+    };
+}
+
+const QUESTION_MARKS: Sql = question_marks!("");
+
+/// Like our store on a Galera cluster.
+const CAUSAL: Sql = question_marks!("/*M! SET STATEMENT wsrep_sync_wait = 7 FOR */ ");
 
 const NUMBERED: Sql = Sql {
     create: "INSERT INTO session (sid, sess, expire) VALUES ($1, $2::json, $3)",

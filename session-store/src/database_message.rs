@@ -23,6 +23,11 @@ const NUMBERS_WITHOUT_VALUES: [u16; 18] = [
 /// The extended result code of an error that a trigger of SQLite raises.
 const SQLITE_CONSTRAINT_TRIGGER: &str = "1811";
 
+/// What to do if a pooler loses prepared statements.
+const POOLED: &str = "; a pooler gives each transaction another connection and loses prepared statements: use its \
+                      session mode, or one that keeps them, such as PgBouncer from 1.21 with \
+                      `max_prepared_statements`";
+
 /// Describes an error of the database or its driver. The text is the database's own only if errors of
 /// its kind never quote a value: how a value is quoted differs from one language to the next.
 pub(crate) fn describe(error: &DbErr) -> String {
@@ -58,15 +63,9 @@ fn describe_database_error(error: &dyn DatabaseError) -> String {
         None if is_sqlstate(&code) => format!("SQLSTATE {code}"),
         None => format!("code {code}"),
     };
-    if is_pooled(error) {
-        return format!(
-            "{} ({code}); a pooler gives each transaction another connection and loses prepared statements: use its \
-             session mode, or one that keeps them, such as PgBouncer from 1.21 with `max_prepared_statements`",
-            error.message()
-        );
-    }
     if quotes_no_value(error, number) {
-        return format!("{} ({code})", error.message());
+        let hint = if is_pooled(error) { POOLED } else { "" };
+        return format!("{} ({code}){hint}", error.message());
     }
     let problem = problem(error);
     match error.constraint() {
@@ -90,18 +89,23 @@ fn quotes_no_value(error: &dyn DatabaseError, number: Option<u16>) -> bool {
         || WITHOUT_VALUES.iter().any(|start| code.starts_with(start))
 }
 
-/// Returns whether PostgreSQL does not know a prepared statement of this connection, or has one of another:
+/// Returns whether PostgreSQL does not know a prepared statement of the driver, or has one of another connection:
 /// `invalid_sql_statement_name` or `duplicate_prepared_statement`.
 pub(crate) fn is_pooled(error: &dyn DatabaseError) -> bool {
     matches!(error.code().as_deref(), Some("26000" | "42P05"))
+        && error.message().contains("sqlx_s_")
+        && !is_raised(error, mysql_number(error))
 }
 
 /// Returns whether a function or a trigger of the database has raised the error, with a message of its
 /// own, under whatever code.
 fn is_raised(error: &dyn DatabaseError, number: Option<u16>) -> bool {
     match number {
-        // SIGNAL and RESIGNAL have these, or a number that is not the server's.
-        Some(number) => (1642..=1645).contains(&number) || number >= 5000,
+        // SIGNAL and RESIGNAL have these, or a number or a state that is not the server's.
+        Some(number) => {
+            let is_state_of_user = error.code().is_some_and(|code| code.starts_with("45"));
+            (1642..=1645).contains(&number) || number >= 5000 || is_state_of_user
+        }
         // The last field that sqlx prints of an error of PostgreSQL is the routine in its source.
         None => format!("{error:?}").ends_with("routine: Some(\"exec_stmt_raise\") }"),
     }
@@ -288,6 +292,11 @@ pub(crate) mod tests {
                  may quote a value (error 1644, SQLSTATE 42000)",
             ),
             (
+                mysql(1205, "45000", "user hunter2 is banned"),
+                "the database refused the statement; the source of this error has its message, which \
+                 may quote a value (error 1205, SQLSTATE 45000)",
+            ),
+            (
                 ServerError {
                     code: "1811",
                     message: "user hunter2 is banned",
@@ -313,6 +322,14 @@ pub(crate) mod tests {
             ),
         ] {
             assert_eq!(describe(&error.query()), described);
+        }
+    }
+
+    #[test]
+    fn a_pooler_that_loses_prepared_statements_is_named() {
+        for code in ["26000", "42P05"] {
+            let error = postgres(code, "Prepared Statement »sqlx_s_1« …").query();
+            assert!(describe(&error).ends_with("with `max_prepared_statements`"));
         }
     }
 
@@ -345,6 +362,10 @@ pub(crate) mod tests {
                     ..ServerError::default()
                 },
                 "database is locked (code 5)",
+            ),
+            (
+                postgres("26000", "Prepared Statement »mine« existiert nicht"),
+                "Prepared Statement »mine« existiert nicht (SQLSTATE 26000)",
             ),
             (
                 mysql(1040, "", "Too many connections"),

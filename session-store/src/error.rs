@@ -187,8 +187,9 @@ pub enum Error {
         source: DbErr,
     },
 
-    /// The database could not be reached, or the connection was lost, for as long as the store waits. A
-    /// statement that writes may have been executed.
+    /// The database could not be reached, the connection was lost, or the database does not take statements now, for
+    /// as long as the store waits. A statement that writes may have been executed. Returned at once if a primary of
+    /// PostgreSQL is read-only.
     #[error("could not {operation}: {}", describe(source))]
     Unreachable {
         /// What the store was doing, in words.

@@ -3,6 +3,7 @@
 use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{DbBackend, DbErr, SqlxError};
 
+use super::server::names_causality;
 use crate::database_message::{mysql_number, sqlx_error};
 use crate::error::Error;
 use crate::telemetry::{Operation, Target};
@@ -19,6 +20,8 @@ pub(super) enum Transient {
     Unreachable,
     /// The connection was lost, perhaps after the statement was executed.
     Lost,
+    /// A node of a cluster has lost the others during a commit, and does not know its outcome.
+    Unsure,
     /// A node of a cluster that has lost the others or is joining them has refused the statement. Another node,
     /// to which another connection may lead, takes it.
     NotReady,
@@ -40,7 +43,7 @@ impl Transient {
                 let code = error.code().unwrap_or_default();
                 match backend {
                     DbBackend::Sqlite => Self::sqlite(&code)?,
-                    DbBackend::MySql => Self::mysql(&code, mysql_number(error.as_ref()))?,
+                    DbBackend::MySql => Self::mysql(error.as_ref(), &code)?,
                     _ => Self::postgres(&code)?,
                 }
             }
@@ -72,7 +75,7 @@ impl Transient {
 
     /// By SQLSTATE and, where errors share it, by number:
     /// <https://mariadb.com/kb/en/mariadb-error-code-reference/>.
-    fn mysql(code: &str, number: Option<u16>) -> Option<Self> {
+    fn mysql(error: &dyn DatabaseError, code: &str) -> Option<Self> {
         const RECORD_HAS_CHANGED: u16 = 1020;
         const TOO_MANY_CONNECTIONS: u16 = 1040;
         const UNKNOWN_COMMAND: u16 = 1047;
@@ -81,21 +84,19 @@ impl Transient {
         const LOCK_WAIT_TIMEOUT: u16 = 1205;
         const QUERY_INTERRUPTED: u16 = 1317;
         const CONNECTION_KILLED: u16 = 1927;
-        match (code, number) {
+        match (code, mysql_number(error)) {
             // A deadlock.
             ("40001", _) | (_, Some(RECORD_HAS_CHANGED)) => Some(Self::Contention),
             // "WSREP has not yet prepared node for application use".
             (_, Some(UNKNOWN_COMMAND)) => Some(Self::NotReady),
-            (_, Some(UNKNOWN_SYSTEM_VARIABLE)) => Some(Self::UnknownVariable),
+            (_, Some(UNKNOWN_SYSTEM_VARIABLE)) if names_causality(error.message()) => {
+                Some(Self::UnknownVariable)
+            }
+            (_, Some(ERROR_DURING_COMMIT)) => Some(Self::Unsure),
             (_, Some(LOCK_WAIT_TIMEOUT)) => Some(Self::LockWait),
-            // A node that loses the others during a commit does not know its outcome.
-            (
-                _,
-                Some(
-                    TOO_MANY_CONNECTIONS | ERROR_DURING_COMMIT | QUERY_INTERRUPTED
-                    | CONNECTION_KILLED,
-                ),
-            ) => Some(Self::Lost),
+            (_, Some(TOO_MANY_CONNECTIONS | QUERY_INTERRUPTED | CONNECTION_KILLED)) => {
+                Some(Self::Lost)
+            }
             _ if code.starts_with("08") => Some(Self::Lost),
             _ => None,
         }
@@ -146,9 +147,11 @@ fn is_unreachable(error: &DbErr, backend: DbBackend) -> bool {
             transient,
             Some(
                 Transient::Lost
+                    | Transient::LockWait
                     | Transient::NotReady
                     | Transient::ReadOnly
                     | Transient::Unreachable
+                    | Transient::Unsure
             )
         )
 }
@@ -212,7 +215,7 @@ mod tests {
     #[test]
     fn transient_errors_are_told_from_permanent_ones() {
         use Transient::{
-            Contention, LockWait, Lost, NotReady, ReadOnly, StalePlan, UnknownVariable,
+            Contention, LockWait, Lost, NotReady, ReadOnly, StalePlan, UnknownVariable, Unsure,
         };
         for (code, expected) in [
             ("40P01", Some(Contention)),
@@ -234,8 +237,9 @@ mod tests {
             (1205, "HY000", Some(LockWait)),
             // Of a node of a Galera cluster.
             (1047, "08S01", Some(NotReady)),
-            (1180, "HY000", Some(Lost)),
-            (1193, "HY000", Some(UnknownVariable)),
+            (1180, "HY000", Some(Unsure)),
+            // Another variable than ours.
+            (1193, "HY000", None),
             (1114, "HY000", None),
             (1317, "70100", Some(Lost)),
             (1927, "70100", Some(Lost)),
@@ -250,6 +254,9 @@ mod tests {
             let transient = Transient::of(&error, DbBackend::MySql);
             assert_eq!(transient, expected, "{number}");
         }
+        let error = mysql(1193, "HY000", "»wsrep_sync_wait« …").query();
+        let transient = Transient::of(&error, DbBackend::MySql);
+        assert_eq!(transient, Some(UnknownVariable));
         for (code, expected) in [
             // SQLITE_BUSY, _BUSY_SNAPSHOT, _LOCKED_SHAREDCACHE, _CONSTRAINT_UNIQUE, _FULL.
             ("5", Some(Contention)),

@@ -6,6 +6,7 @@ use sea_orm::{
 
 use super::retry::Retry;
 use super::server::{ServerTraits, Text};
+use super::standby::StandbyCloser;
 use super::statement::ToStatement;
 use crate::error::{Error, Result};
 use crate::telemetry::{Operation, Target};
@@ -17,6 +18,7 @@ pub(crate) struct Executor {
     table: &'static str,
     keys: fn() -> Vec<String>,
     server: ServerTraits,
+    standbys: StandbyCloser,
 }
 
 impl Executor {
@@ -31,6 +33,7 @@ impl Executor {
             table,
             keys,
             server: ServerTraits::default(),
+            standbys: StandbyCloser::default(),
         }
     }
 
@@ -62,7 +65,7 @@ impl Executor {
     }
 
     pub(crate) fn retry(&self) -> Retry {
-        Retry::new(self.target(), self.server.clone(), self.db.clone())
+        Retry::new(self.target(), self.server.clone(), self.standbys.clone())
     }
 
     /// Returns the number of rows written.
@@ -85,7 +88,7 @@ impl Executor {
     ) -> Result<u64> {
         let (db, backend) = (self.connection()?, self.backend());
         let send = |text: Text| db.execute_raw(text.of(statement.to_statement(backend)));
-        let result = retry.run(operation, send).await?;
+        let result = retry.run(db, operation, send).await?;
         Ok(result.rows_affected())
     }
 
@@ -96,7 +99,7 @@ impl Executor {
     ) -> Result<Option<QueryResult>> {
         let (db, backend) = (self.connection()?, self.backend());
         let send = |text: Text| db.query_one_raw(text.of(statement.to_statement(backend)));
-        self.retry().run(operation, send).await
+        self.retry().run(db, operation, send).await
     }
 
     pub(crate) async fn query_all(
@@ -106,6 +109,6 @@ impl Executor {
     ) -> Result<Vec<QueryResult>> {
         let (db, backend) = (self.connection()?, self.backend());
         let send = |text: Text| db.query_all_raw(text.of(statement.to_statement(backend)));
-        self.retry().run(operation, send).await
+        self.retry().run(db, operation, send).await
     }
 }

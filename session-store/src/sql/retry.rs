@@ -7,7 +7,7 @@ use tracing::Instrument;
 
 use super::database_error::{Transient, into_error};
 use super::server::{ServerTraits, Text};
-use super::standby::close_standbys;
+use super::standby::StandbyCloser;
 use crate::database_message::describe;
 use crate::error::Result;
 use crate::telemetry::{Operation, RowCount, StatementSpan, Target};
@@ -25,16 +25,16 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(320);
 const RETRIES_AT_ONCE: u32 = 256;
 
 /// A Galera node that has lost the others answers a statement that waits for them with the error of a lock that
-/// was waited for in vain. It does so within its `repl.causal_read_timeout`, by default this long. InnoDB itself
-/// waits longer by default, and then nobody should wait once more.
-const LOCK_WAIT: Duration = Duration::from_secs(30);
+/// was waited for in vain, once it has noticed: after `evs.suspect_timeout`, five seconds by default. InnoDB itself
+/// waits for fifty seconds by default, and then nobody should wait once more.
+const LOCK_WAIT: Duration = Duration::from_secs(15);
 
 /// The attempts at one statement.
 #[derive(Debug)]
 pub(crate) struct Retry {
     target: Target,
     server: ServerTraits,
-    db: DatabaseConnection,
+    standbys: StandbyCloser,
     text: Text,
     has_renewed_plan: bool,
     first_error: Option<Instant>,
@@ -45,10 +45,10 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    pub(super) fn new(target: Target, server: ServerTraits, db: DatabaseConnection) -> Self {
+    pub(super) fn new(target: Target, server: ServerTraits, standbys: StandbyCloser) -> Self {
         Self {
             target,
-            db,
+            standbys,
             text: server.text(target.backend),
             server,
             has_renewed_plan: false,
@@ -64,6 +64,7 @@ impl Retry {
     /// it has to add to the text.
     pub(super) async fn run<T: RowCount, F>(
         &mut self,
+        db: &DatabaseConnection,
         operation: Operation,
         send: impl Fn(Text) -> F,
     ) -> Result<T>
@@ -78,17 +79,20 @@ impl Retry {
                 let error = match send(self.text).await {
                     Ok(outcome) => {
                         // Only now, because another error may have the code of a stale plan.
-                        self.server.learn(self.text);
+                        if self.first_error.is_some() {
+                            self.server.learn(self.text);
+                        }
                         return Ok(outcome);
                     }
                     Err(error) => error,
                 };
-                let Some(pause) = self.pause_after(&error, start.elapsed()) else {
-                    return Err(error);
-                };
-                if self.is_read_only(operation, &error).await {
+                let waited = start.elapsed();
+                if self.is_read_only(db, operation, &error).await {
                     return Err(error);
                 }
+                let Some(pause) = self.pause_after(&error, waited) else {
+                    return Err(error);
+                };
                 statement.record_retry();
                 tokio::time::sleep(pause).await;
             }
@@ -106,7 +110,12 @@ impl Retry {
     }
 
     /// Returns whether the error is final because the database does not write. Gives up connections to standbys.
-    async fn is_read_only(&mut self, operation: Operation, error: &DbErr) -> bool {
+    async fn is_read_only(
+        &mut self,
+        db: &DatabaseConnection,
+        operation: Operation,
+        error: &DbErr,
+    ) -> bool {
         if Transient::of(error, self.target.backend) != Some(Transient::ReadOnly) {
             return false;
         }
@@ -114,10 +123,8 @@ impl Retry {
         if operation == Operation::TOUCH {
             return true;
         }
-        let has_closed = close_standbys(&self.db, self.has_met_standby).await;
-        let is_primary = !self.has_met_standby && !has_closed;
-        self.has_met_standby = true;
-        is_primary
+        let was_done = std::mem::replace(&mut self.has_met_standby, true);
+        self.standbys.close(db, was_done).await
     }
 
     /// Returns how long to wait before the next attempt, if there should be one.
@@ -150,15 +157,17 @@ impl Retry {
             }
             Transient::UnknownVariable => return None,
             Transient::LockWait if waited >= LOCK_WAIT => return None,
-            Transient::Lost | Transient::NotReady => {
-                self.may_have_run |= transient == Transient::Lost;
+            Transient::Lost => {
+                self.may_have_run = true;
                 if self.retries_at_once < RETRIES_AT_ONCE {
                     self.retries_at_once += 1;
                     return Some(Duration::ZERO);
                 }
             }
+            Transient::Unsure => self.may_have_run = true,
             Transient::Contention
             | Transient::LockWait
+            | Transient::NotReady
             | Transient::ReadOnly
             | Transient::Unreachable => {}
         }
@@ -176,7 +185,7 @@ mod tests {
 
     use sea_orm::{DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxError};
 
-    use super::{LOCK_WAIT, LONGEST_PAUSE, PATIENCE, Retry, ServerTraits};
+    use super::{LOCK_WAIT, LONGEST_PAUSE, PATIENCE, Retry, ServerTraits, StandbyCloser};
     use crate::database_message::tests::{mysql, postgres};
     use crate::telemetry::{Operation, Target};
 
@@ -186,7 +195,7 @@ mod tests {
             table: "session",
             keys: Vec::new,
         };
-        Retry::new(target, server.clone(), DatabaseConnection::default())
+        Retry::new(target, server.clone(), StandbyCloser::default())
     }
 
     fn pause_after(retry: &mut Retry, error: &DbErr) -> Option<Duration> {
@@ -235,7 +244,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_mariadb_without_galera_is_asked_for_causality_once() {
-        let unknown = || mysql(1193, "HY000", "Unbekannte Systemvariable …").query();
+        let unknown =
+            || mysql(1193, "HY000", "Unbekannte Systemvariable 'wsrep_sync_wait'").query();
         let server = ServerTraits::default();
         let send = |text: super::Text| async move {
             if text.is_causal {
@@ -247,7 +257,8 @@ mod tests {
         for asks in [true, false] {
             let mut retry = retry(DbBackend::MySql, &server);
             assert_eq!(retry.text.is_causal, asks);
-            let rows: Result<u64, _> = retry.run(Operation::LOAD, send).await;
+            let db = DatabaseConnection::default();
+            let rows: Result<u64, _> = retry.run(&db, Operation::LOAD, send).await;
             assert_eq!(rows.unwrap(), 0);
         }
         let mut retry = retry(DbBackend::MySql, &server);
@@ -267,7 +278,10 @@ mod tests {
     fn a_node_that_is_not_ready_has_not_run_the_statement() {
         let not_ready = mysql(1047, "08S01", "…").query();
         let mut retry = retry(DbBackend::MySql, &ServerTraits::default());
-        assert_eq!(pause_after(&mut retry, &not_ready), Some(Duration::ZERO));
+        assert!(pause_after(&mut retry, &not_ready).is_some_and(|pause| !pause.is_zero()));
         assert!(!retry.may_have_run());
+        let unsure = mysql(1180, "HY000", "…").query();
+        assert!(pause_after(&mut retry, &unsure).is_some_and(|pause| !pause.is_zero()));
+        assert!(retry.may_have_run());
     }
 }

@@ -4,27 +4,53 @@
 //! has not changed everywhere yet, or through a proxy that has not noticed. It would stay in the pool for its
 //! whole life, refuse to write, and serve sessions that have ended.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use tokio::sync::Mutex;
 
 use super::database_error::is_shutdown;
 
-/// Ends its own connection if it leads to a standby. SeaORM has no way to close a connection of a pool.
-const CLOSE_IF_STANDBY: &str =
-    "SELECT pg_terminate_backend(pg_backend_pid()) WHERE pg_is_in_recovery()";
+/// Ends its own connection if it leads to a standby, because SeaORM has no way to close a connection of a pool.
+/// Otherwise returns whether the primary is read-only.
+const CLOSE_STANDBY: &str = "SELECT CASE WHEN pg_is_in_recovery() \
+    THEN NOT pg_terminate_backend(pg_backend_pid()) \
+    ELSE current_setting('transaction_read_only') = 'on' END";
 
-/// A pool hands out its idle connections in turn. More than a pool has by default.
+/// How many connections are looked at. A pool hands out those that are idle in turn, and has ten by default.
 const CONNECTIONS: u32 = 16;
 
-/// Closes idle connections to standbys: all of them, or only the next one if this was done before, because a new
-/// connection may lead to a standby again. Returns whether it has closed one.
-pub(super) async fn close_standbys(db: &DatabaseConnection, was_done: bool) -> bool {
-    let mut has_closed = false;
-    for _ in 0..if was_done { 1 } else { CONNECTIONS } {
-        match db.execute_unprepared(CLOSE_IF_STANDBY).await {
-            Ok(_) => {}
-            Err(error) if is_shutdown(&error) => has_closed = true,
-            Err(_) => return has_closed,
+/// Looks at the connections of a pool, for one statement at a time. All clones of the store share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StandbyCloser(Arc<Mutex<()>>);
+
+impl StandbyCloser {
+    /// Closes idle connections to standbys: up to [`CONNECTIONS`], or some if this was done before for the same
+    /// statement, because a new connection may lead to a standby again. Returns true if one leads to a primary that
+    /// is read-only: then no other will write.
+    pub(super) async fn close(&self, db: &DatabaseConnection, was_done: bool) -> bool {
+        let Ok(_turn) = self.0.try_lock() else {
+            return false;
+        };
+        // Not always the same number, or the statement and this could meet the same connections for ever.
+        let connections = if was_done {
+            fastrand::u32(1..=3)
+        } else {
+            CONNECTIONS
+        };
+        for _ in 0..connections {
+            let close = Statement::from_string(DbBackend::Postgres, CLOSE_STANDBY);
+            match db.query_one_raw(close).await {
+                Ok(row) => {
+                    let is_read_only = row.and_then(|row| row.try_get_by_index(0).ok());
+                    if is_read_only == Some(true) {
+                        return true;
+                    }
+                }
+                Err(error) if is_shutdown(&error) => {}
+                Err(_) => return false,
+            }
         }
+        false
     }
-    has_closed
 }

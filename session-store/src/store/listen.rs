@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgListener, PgPoolOptions};
-use sea_orm::sqlx::{self, ConnectOptions, PgPool};
+use sea_orm::sqlx::{self, ConnectOptions, Connection, PgPool};
 use sea_orm::{DatabaseConnectionType, EntityName};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -109,7 +109,7 @@ impl<M: SessionModel> SeaOrmStore<M> {
     ) -> Result<Infallible, ListenError> {
         let connected = timeout(LONGEST_PAUSE, Self::connect(pool)).await;
         let mut listener = connected.map_err(|_| ListenError::NoAnswer)??;
-        let delivered = timeout(LONGEST_PAUSE, Self::probe(&mut listener, pool)).await;
+        let delivered = timeout(LONGEST_PAUSE, Self::is_delivered(&mut listener, pool)).await;
         delivered.map_err(|_| ListenError::NotDelivered)??;
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -160,19 +160,20 @@ impl<M: SessionModel> SeaOrmStore<M> {
         Ok(listener)
     }
 
-    /// Waits for a notification that another connection has sent.
-    async fn probe(listener: &mut PgListener, pool: &PgPool) -> Result<(), ListenError> {
+    /// Waits for a notification that another connection has sent. A pooler delivers the listener's own.
+    async fn is_delivered(listener: &mut PgListener, pool: &PgPool) -> Result<(), ListenError> {
         let probe = format!("probe {:032x}", fastrand::u128(..));
+        let mut other = pool.connect_options().connect().await?;
         let notify = sqlx::query("SELECT pg_notify($1, $2)");
-        notify.bind(CHANNEL).bind(&probe).execute(pool).await?;
-        while listener
-            .try_recv()
-            .await?
-            .ok_or(ListenError::Lost)?
-            .payload()
-            != probe
-        {}
-        Ok(())
+        let notify = notify.bind(CHANNEL).bind(&probe);
+        notify.execute(&mut other).await?;
+        other.close().await?;
+        loop {
+            let notification = listener.try_recv().await?.ok_or(ListenError::Lost)?;
+            if notification.payload() == probe {
+                return Ok(());
+            }
+        }
     }
 
     async fn has_trigger(listener: &mut PgListener) -> Result<bool, sqlx::Error> {

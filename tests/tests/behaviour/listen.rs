@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use serde_json::json;
 use session_store::{Id, ListenTask, SeaOrmStore, SessionModel};
-use tests::database::{database_url, execute};
+use tests::database::{database_url, execute, take_connections};
 use tests::{
     Clock, ConnectionKiller, Proxy, Visitor, entity, layer, new_session, on_database,
     on_every_database, record, session_routes,
@@ -30,6 +30,7 @@ on_database!(
     a_listener_whose_connection_is_killed_comes_back,
     what_ended_while_nothing_was_heard_ends_its_watch,
     a_connection_that_no_longer_answers_is_given_up,
+    a_listener_needs_no_connection_of_the_pool,
     a_listen_that_gets_no_answer_is_given_up,
     an_answer_from_before_a_session_ends_no_later_watch,
     a_listener_whose_runtime_has_ended_does_not_hear,
@@ -345,6 +346,16 @@ async fn a_connection_that_no_longer_answers_is_given_up(db: DatabaseConnection)
     hears(&listening).await;
     ends(watch).await;
     drop(listening);
+}
+
+async fn a_listener_needs_no_connection_of_the_pool(db: DatabaseConnection) {
+    let _ = two_stores::<session::Model>(&db).await;
+    let proxy = Proxy::start(&database_url(&db).await, |_, _| false).await;
+    let store = SeaOrmStore::<session::Model>::new(proxy.connect(1).await);
+    let taken = take_connections(store.db()).await;
+    let listening = store.listen();
+    hears(&listening).await;
+    drop((listening, taken));
 }
 
 async fn a_listen_that_gets_no_answer_is_given_up(db: DatabaseConnection) {

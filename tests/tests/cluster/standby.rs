@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use session_store::Id;
 use tests::Proxy;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tower_sessions_core::SessionStore;
 
@@ -77,6 +78,34 @@ async fn a_connection_to_a_standby_is_given_up() {
     }
     assert!(standby.load(&session.id).await.unwrap().is_some());
     execute(standby.db(), "SELECT pg_wal_replay_resume()").await;
+}
+
+/// Each statement meets the old server, and each closes connections of the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_statements_at_once_give_up_their_connections_to_a_standby() {
+    let Some(cluster) = Cluster::enter().await else {
+        return;
+    };
+    drop(cluster.new_store("postgres 1").await);
+    let [primary, standby] = [
+        cluster.url("postgres 1").await,
+        cluster.url("postgres 2").await,
+    ];
+    for (connections, statements) in [(1, 2), (4, 4), (16, 64)] {
+        let proxy = Proxy::start(&standby, |_, _| false).await;
+        let db = proxy.connect(connections).await;
+        drop(tests::database::take_connections(&db).await);
+        let store = Store::new(db);
+        proxy.lead_to(&primary);
+        let mut creating = JoinSet::new();
+        for _ in 0..statements {
+            let store = store.clone();
+            creating.spawn(async move { store.create(&mut session(0)).await });
+        }
+        while let Some(created) = creating.join_next().await {
+            created.unwrap().unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -91,7 +91,7 @@ async fn alter_table(db: &DatabaseConnection) {
         DbBackend::Postgres => &[
             "CREATE FUNCTION ban() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
              IF NEW.banned IS NOT NULL THEN \
-             RAISE 'banned: %', NEW.banned USING ERRCODE = 'insufficient_privilege'; END IF; \
+             RAISE 'banned: %', NEW.banned USING ERRCODE = 'invalid_sql_statement_name'; END IF; \
              RETURN NEW; END $$",
             "CREATE TRIGGER ban BEFORE INSERT ON session FOR EACH ROW EXECUTE FUNCTION ban()",
             "ALTER TABLE session ALTER COLUMN visits TYPE integer, ALTER COLUMN age TYPE integer \
