@@ -93,7 +93,8 @@ async fn a_lock_that_was_waited_for_in_vain_is_waited_for_again() {
         .await
         .unwrap();
     let saved = tokio::spawn(async move { saving.save(&session).await });
-    sleep(Duration::from_millis(1500)).await;
+    // InnoDB looks at its timeouts once per second.
+    sleep(Duration::from_secs(3)).await;
     lock.rollback().await.unwrap();
     saved.await.unwrap().unwrap();
 }
