@@ -87,7 +87,6 @@ async fn a_lock_that_was_waited_for_in_vain_is_waited_for_again() {
     };
     set_timeout(1).await;
     let saving = cluster.store("galera 1").await;
-    set_timeout(50).await;
     let lock = store.db().begin().await.unwrap();
     lock.execute_unprepared("SELECT * FROM session FOR UPDATE")
         .await
@@ -96,6 +95,7 @@ async fn a_lock_that_was_waited_for_in_vain_is_waited_for_again() {
     // InnoDB looks at its timeouts once per second.
     sleep(Duration::from_secs(3)).await;
     lock.rollback().await.unwrap();
+    set_timeout(50).await;
     saved.await.unwrap().unwrap();
 }
 
