@@ -29,7 +29,7 @@ pub(super) enum Transient {
     ReadOnly,
     /// The server has waited in vain for a lock, or a node of a cluster for the others.
     LockWait,
-    /// The server does not know a variable.
+    /// The server does not know the variable that asks for causality.
     UnknownVariable,
     /// PostgreSQL has refused the plan that it prepared before a column changed its type.
     StalePlan,
