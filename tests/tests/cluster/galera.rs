@@ -138,7 +138,7 @@ async fn with_fewer_connections_than_requests_the_acquire_timeout_is_longer_than
     options
         .max_connections(4)
         .sqlx_logging(false)
-        .acquire_timeout(Duration::from_secs(15));
+        .acquire_timeout(Duration::from_secs(30));
     let store = Store::new(Database::connect(options).await.unwrap());
     let name = "Galera, a node that stands still, four connections";
     let figures = during(name, &store, freeze(&cluster));
