@@ -88,3 +88,15 @@ fn is_answer(error: &DbErr) -> bool {
     };
     matches!(&**source, SqlxError::Database(error) if !is_pooled(error.as_ref()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_answer;
+    use crate::database_message::tests::postgres;
+
+    #[test]
+    fn a_pooler_that_loses_prepared_statements_has_not_refused_a_column() {
+        assert!(is_answer(&postgres("42703", "Spalte »sess« …").query()));
+        assert!(!is_answer(&postgres("42P05", "»sqlx_s_1« …").query()));
+    }
+}

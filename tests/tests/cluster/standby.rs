@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use sea_orm::DatabaseConnection;
 use session_store::Id;
 use tests::Proxy;
+use tests::database::take_connections;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tower_sessions_core::SessionStore;
@@ -63,9 +65,7 @@ async fn a_connection_to_a_standby_is_given_up() {
     ];
     // An address that leads to the old server for a while.
     let proxy = Proxy::start(&standby, |_, _| false).await;
-    let db = proxy.connect(4).await;
-    drop(tests::database::take_connections(&db).await);
-    let store = Store::new(db);
+    let store = Store::new(connect_all(&proxy, 4).await);
     proxy.lead_to(&primary);
     let mut session = session(0);
     store.create(&mut session).await.unwrap();
@@ -73,11 +73,25 @@ async fn a_connection_to_a_standby_is_given_up() {
     let standby = cluster.store("postgres 2").await;
     execute(standby.db(), "SELECT pg_wal_replay_pause()").await;
     store.delete(&session.id).await.unwrap();
+    let mut found = Vec::new();
     for _ in 0..8 {
-        assert_eq!(store.load(&session.id).await.unwrap(), None);
+        found.push(store.load(&session.id).await.unwrap());
     }
-    assert!(standby.load(&session.id).await.unwrap().is_some());
+    let on_standby = standby.load(&session.id).await.unwrap();
     execute(standby.db(), "SELECT pg_wal_replay_resume()").await;
+    assert_eq!(found, vec![None; 8]);
+    assert!(on_standby.is_some());
+}
+
+/// Opens a pool all of whose connections are open and idle.
+async fn connect_all(proxy: &Proxy, connections: u32) -> DatabaseConnection {
+    let db = proxy.connect(connections).await;
+    drop(take_connections(&db).await);
+    let pool = db.get_postgres_connection_pool();
+    while pool.num_idle() < usize::try_from(connections).unwrap() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    db
 }
 
 /// Each statement meets the old server, and each closes connections of the others.
@@ -93,9 +107,7 @@ async fn many_statements_at_once_give_up_their_connections_to_a_standby() {
     ];
     for (connections, statements) in [(1, 2), (4, 4), (16, 64)] {
         let proxy = Proxy::start(&standby, |_, _| false).await;
-        let db = proxy.connect(connections).await;
-        drop(tests::database::take_connections(&db).await);
-        let store = Store::new(db);
+        let store = Store::new(connect_all(&proxy, connections).await);
         proxy.lead_to(&primary);
         let mut creating = JoinSet::new();
         for _ in 0..statements {
@@ -136,8 +148,9 @@ async fn with_remote_apply_a_replica_shows_every_change() {
     let replica = cluster.store("postgres 2").await;
     set(&primary, "synchronous_commit = on").await;
     execute(replica.db(), "SELECT pg_wal_replay_pause()").await;
-    assert!(!is_shown(&primary, &replica).await);
+    let is_shown_if_on = is_shown(&primary, &replica).await;
     execute(replica.db(), "SELECT pg_wal_replay_resume()").await;
+    assert!(!is_shown_if_on);
     set(&primary, "synchronous_commit = remote_apply").await;
     for _ in 0..300 {
         assert!(is_shown(&primary, &replica).await);
