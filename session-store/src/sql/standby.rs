@@ -5,6 +5,7 @@
 //! whole life, refuse to write, and serve sessions that have ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tokio::sync::Mutex;
@@ -20,6 +21,8 @@ const CLOSE_STANDBY: &str = "SELECT CASE WHEN pg_is_in_recovery() \
 /// How many connections are looked at. A pool hands out those that are idle in turn, and has ten by default.
 const CONNECTIONS: u32 = 16;
 
+const GIVEN_BACK_AFTER: Duration = Duration::from_millis(10);
+
 /// Looks at the connections of a pool, for one statement at a time. All clones of the store share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StandbyCloser(Arc<Mutex<()>>);
@@ -32,6 +35,8 @@ impl StandbyCloser {
         let Ok(_turn) = self.0.try_lock() else {
             return false;
         };
+        // The pool's own task gives the connection back that has refused.
+        tokio::time::sleep(GIVEN_BACK_AFTER).await;
         // Not always the same number, or the statement and this could meet the same connections for ever.
         let connections = if was_done {
             fastrand::u32(1..=3)
