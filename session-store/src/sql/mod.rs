@@ -1,4 +1,4 @@
-//! SQL on every database: templates of statements, timestamps, sending, retrying.
+//! SQL on every database: templates of statements, timestamps, sending, retrying, clusters and standbys.
 
 mod database_error;
 mod executor;

@@ -194,7 +194,7 @@ fn number_in(session: &Record) -> u64 {
 }
 
 /// Loads until the database answers.
-async fn found(store: &Store, id: &Id) -> Option<Record> {
+pub async fn found(store: &Store, id: &Id) -> Option<Record> {
     for _ in 0..20 {
         if let Ok(found) = store.load(id).await {
             return found;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use session_store::Id;
 use tests::Proxy;
 use tests::database::take_connections;
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tower_sessions_core::SessionStore;
 
-use super::load::{during, session};
+use super::load::{during, found, session};
 use super::servers::{Cluster, Store, execute};
 
 /// Replication is synchronous unless a test says otherwise.
@@ -59,14 +59,7 @@ async fn a_connection_to_a_standby_is_given_up() {
         return;
     };
     drop(cluster.new_store("postgres 1").await);
-    let [primary, standby] = [
-        cluster.url("postgres 1").await,
-        cluster.url("postgres 2").await,
-    ];
-    // An address that leads to the old server for a while.
-    let proxy = Proxy::start(&standby, |_, _| false).await;
-    let store = Store::new(connect_all(&proxy, 4).await);
-    proxy.lead_to(&primary);
+    let store = store_of_old_address(&cluster, 4).await;
     let mut session = session(0);
     store.create(&mut session).await.unwrap();
     // The server notices a little later that a connection has ended, and one may be met only by a later write.
@@ -78,6 +71,17 @@ async fn a_connection_to_a_standby_is_given_up() {
         sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(clients(&standby).await, 0, "after {writes} writes");
+    // None is left that would serve what has ended.
+    execute(standby.db(), "SELECT pg_wal_replay_pause()").await;
+    store.delete(&session.id).await.unwrap();
+    let mut found = Vec::new();
+    for _ in 0..8 {
+        found.push(store.load(&session.id).await.unwrap());
+    }
+    let on_standby = standby.load(&session.id).await.unwrap();
+    execute(standby.db(), "SELECT pg_wal_replay_resume()").await;
+    assert_eq!(found, vec![None; 8]);
+    assert!(on_standby.is_some());
 }
 
 /// Returns the number of connections to a server other than this one.
@@ -90,15 +94,17 @@ async fn clients(store: &Store) -> i64 {
     row.try_get_by_index(0).unwrap()
 }
 
-/// Opens a pool all of whose connections are open and idle.
-async fn connect_all(proxy: &Proxy, connections: u32) -> DatabaseConnection {
+/// Returns a store whose connections are open and lead to the standby. New ones lead to the primary.
+async fn store_of_old_address(cluster: &Cluster, connections: u32) -> Store {
+    let proxy = Proxy::start(&cluster.url("postgres 2").await, |_, _| false).await;
     let db = proxy.connect(connections).await;
     drop(take_connections(&db).await);
     let pool = db.get_postgres_connection_pool();
     while pool.num_idle() < usize::try_from(connections).unwrap() {
         sleep(Duration::from_millis(10)).await;
     }
-    db
+    proxy.lead_to(&cluster.url("postgres 1").await);
+    Store::new(db)
 }
 
 /// Each statement meets the old server, and each closes connections of the others.
@@ -108,14 +114,8 @@ async fn many_statements_at_once_give_up_their_connections_to_a_standby() {
         return;
     };
     drop(cluster.new_store("postgres 1").await);
-    let [primary, standby] = [
-        cluster.url("postgres 1").await,
-        cluster.url("postgres 2").await,
-    ];
     for (connections, statements) in [(1, 2), (4, 4), (16, 64)] {
-        let proxy = Proxy::start(&standby, |_, _| false).await;
-        let store = Store::new(connect_all(&proxy, connections).await);
-        proxy.lead_to(&primary);
+        let store = store_of_old_address(&cluster, connections).await;
         let mut creating = JoinSet::new();
         for _ in 0..statements {
             let store = store.clone();
@@ -214,14 +214,4 @@ async fn swap_back(cluster: &Cluster) {
     cluster.run("postgres 2 kill").await;
     cluster.run("postgres 1 promote").await;
     cluster.run("postgres 2 follow").await;
-}
-
-/// Loads until the database answers.
-async fn found(store: &Store, id: &Id) -> Option<tower_sessions_core::session::Record> {
-    for _ in 0..20 {
-        if let Ok(found) = store.load(id).await {
-            return found;
-        }
-    }
-    panic!("the database does not answer");
 }

@@ -100,6 +100,12 @@ fn due(ops: Vec<Op>) -> Program {
     }
 }
 
+/// Both, for two of all operations.
+fn fresh_and_due() -> impl Iterator<Item = Program> {
+    let pairs = pairs(&EVERY_OP).into_iter();
+    pairs.flat_map(|ops| [fresh(ops.clone()), due(ops)])
+}
+
 /// The session may expire while a statement is sent.
 fn expiring(ops: Vec<Op>) -> Program {
     Program {
@@ -126,53 +132,48 @@ async fn explore<M: SessionModel>(
     middleware: Middleware,
     programs: impl IntoIterator<Item = Program>,
 ) {
-    let fixture = Fixture::<M>::new(middleware).await;
-    let mut explored = Explored::default();
-    for program in programs {
-        explored.explore(&fixture, &program).await;
-    }
-    println!(
-        "{middleware:?}, merging: {}: {explored:?}",
-        fixture.is_merging()
-    );
-    assert!(explored.interleavings > explored.programs);
+    explore_with(&Fixture::<M>::new(middleware).await, programs).await;
 }
 
 /// Each operation runs in a process of its own, which has the session in its cache.
 async fn explore_cached(programs: impl IntoIterator<Item = Program>) -> Explored {
     let fixture = Fixture::<Versioned>::new(StoreLayer).await.with_cache();
+    explore_with(&fixture, programs).await
+}
+
+async fn explore_with<M: SessionModel>(
+    fixture: &Fixture<M>,
+    programs: impl IntoIterator<Item = Program>,
+) -> Explored {
     let mut explored = Explored::default();
     for program in programs {
-        explored.explore(&fixture, &program).await;
+        explored.explore(fixture, &program).await;
     }
-    println!("cached: {explored:?}");
+    println!(
+        "{:?}, merging: {}, cached: {}: {explored:?}",
+        fixture.middleware,
+        fixture.is_merging(),
+        fixture.is_cached()
+    );
+    assert!(explored.interleavings > explored.programs);
     explored
 }
 
 #[tokio::test]
 async fn two_concurrent_operations_lose_no_change_and_bring_nothing_back() {
-    let programs = pairs(&EVERY_OP);
-    let programs = programs
-        .into_iter()
-        .flat_map(|ops| [fresh(ops.clone()), due(ops)]);
-    explore::<Versioned>(StoreLayer, programs).await;
+    explore::<Versioned>(StoreLayer, fresh_and_due()).await;
 }
 
 #[tokio::test]
 async fn two_concurrent_operations_with_old_caches_lose_no_change_and_bring_nothing_back() {
-    let programs = pairs(&EVERY_OP);
-    let programs = programs
-        .into_iter()
-        .flat_map(|ops| [fresh(ops.clone()), due(ops)]);
-    let explored = explore_cached(programs).await;
+    let explored = explore_cached(fresh_and_due()).await;
     let stale = "a session that has ended elsewhere was read from the cache";
     assert!(explored.notes.contains_key(stale));
 }
 
 #[tokio::test]
 async fn a_session_that_expires_during_two_operations_with_old_caches_stays_expired() {
-    let explored = explore_cached(pairs(&MAIN_OPS).into_iter().map(expiring)).await;
-    assert!(explored.interleavings > explored.programs);
+    explore_cached(pairs(&MAIN_OPS).into_iter().map(expiring)).await;
 }
 
 #[tokio::test]
